@@ -1,0 +1,1 @@
+"""One public function for each subcommand: takes settings, returns a report, never prints."""

@@ -1,0 +1,1 @@
+"""The words that every layer shares: errors, schemas, settings, the workspace, progress."""

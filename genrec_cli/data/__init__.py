@@ -1,0 +1,1 @@
+"""Raw logs to datasets: readers, titles, catalog, filters, splits."""

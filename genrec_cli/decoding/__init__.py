@@ -1,0 +1,1 @@
+"""Token tries and the searches over them; knows token ids and scores, no tokenizer."""

@@ -1,0 +1,1 @@
+"""Prompts, backbones, objectives, training and plans: everything that speaks to a language model."""

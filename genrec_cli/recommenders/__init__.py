@@ -1,0 +1,1 @@
+"""Everything that can rank, behind one small protocol."""
