@@ -1,1 +1,1 @@
-"""Prompts, backbones, objectives, training and plans: everything that speaks to a language model."""
+"""Everything that speaks to a language model: prompts, backbones, objectives, training, plans."""
