@@ -5,7 +5,7 @@ keeps quiet, for tests and for use as a library.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -22,17 +22,11 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def task(self, title: str, total: float | None, unit: str) -> "_TaskContext":
+    def task(self, title: str, total: float | None, unit: str) -> AbstractContextManager[Task]:
         """Open a task of `total` units (None: unknown), a context manager that yields a `Task`."""
 
     def note(self, text: str) -> None:
         """Say one sentence that the user should read."""
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentTask:

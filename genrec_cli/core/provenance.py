@@ -1,0 +1,54 @@
+"""What is saved in every artefact about its making: versions, hashes, time and memory."""
+
+import hashlib
+import platform
+import resource
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from genrec_cli import __version__
+
+_PACKAGES = ("numpy", "pyarrow", "torch", "transformers", "peft", "bitsandbytes", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Versions of genrec, Python and the packages that can change a result."""
+    found = {"genrec": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes, as `sha256:<hex>`."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def peak_memory_gb() -> float:
+    """Largest resident memory of this process so far, in GB (1e9 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+class Stopwatch:
+    """Wall time since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def cost(self) -> dict[str, Any]:
+        """Wall time and peak memory, as manifests record them."""
+        return {"wall_seconds": round(self.seconds, 3), "peak_gb": round(peak_memory_gb(), 3)}

@@ -1,0 +1,176 @@
+"""Settings: small frozen models, layered from presets, files and flags, with known origins.
+
+Precedence is flag > config file > preset > default. A key that does not exist is an error that
+offers the nearest one, never a silent nothing.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from genrec_cli.core.errors import UsageError
+
+TieRule = Literal["hash", "file"]
+Quantization = Literal["none", "nf4", "int8"]
+Trained = Literal["lora", "full"]
+Split = Literal["test", "validation"]
+
+DEFAULT_INSTRUCTION = "Titles that one person chose, in order:"
+
+
+class Settings(BaseModel):
+    """Frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PrepareSettings(Settings):
+    """What shapes a dataset: the same settings and input give the same bytes."""
+
+    min_user: Annotated[int, Field(ge=1)] = 5
+    """Fewest events a user must have; never less than 3, which leave-one-out needs."""
+    min_item: Annotated[int, Field(ge=1)] = 5
+    """Fewest events an item must have; both are applied in turn until nothing changes (k-core)."""
+    min_rating: float | None = None
+    """Drop events rated lower than this; None keeps all, rated or not."""
+    ties: TieRule = "hash"
+    """Order of one user's events with equal timestamps: a seeded hash, or the file's order."""
+    seed: int = 0
+    """Seed of the tie hash."""
+
+
+class FinetuneSettings(Settings):
+    """How a model is trained; the defaults suit a pretrained LLaMA with LoRA."""
+
+    base_model: str = "auto"
+    """A short name, a hub id, a folder or a .gguf file; auto: the best that this machine fits."""
+    quantize: Quantization = "none"
+    """Load the frozen weights in 4 or 8 bits (bitsandbytes)."""
+    train: Trained = "lora"
+    """Train LoRA adapters, or every weight."""
+    lora_rank: Annotated[int, Field(ge=1)] = 16
+    """Rank r of the LoRA update (Hu et al. 2021)."""
+    lora_alpha: Annotated[int, Field(ge=1)] = 32
+    """LoRA's scale is alpha / r."""
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Dropout on the input of the LoRA update."""
+    lora_targets: tuple[str, ...] = ("all-linear",)
+    """Names of the modules that get an adapter, or all-linear."""
+    instruction: str = DEFAULT_INSTRUCTION
+    """The line before the history; it is saved with the run, so serving reads the same."""
+    max_length: Annotated[int, Field(ge=16)] = 512
+    """Tokens in one window of history; older titles fall off, a target is never cut."""
+    context_titles: Annotated[int, Field(ge=1)] = 1
+    """Titles at the start of a history that are read but not predicted."""
+    epochs: Annotated[float, Field(gt=0)] = 3
+    """Passes over all training targets."""
+    max_steps: Annotated[int, Field(ge=0)] | None = None
+    """Stop after so many optimiser steps; None: as the epochs say; 0: save the model untrained."""
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Windows of history in one optimiser step."""
+    micro_batch_size: Annotated[int, Field(ge=1)] = 4
+    """Windows in memory at a time; must divide the batch size."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Peak learning rate of AdamW; linear warm-up, then cosine decay to zero."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps that warm up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's decoupled weight decay."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Attention dropout of the backbone."""
+    evaluations: Annotated[int, Field(ge=1)] = 5
+    """How often in a run the validation loss is measured and a checkpoint saved."""
+    validation_users: Annotated[int, Field(ge=1)] = 500
+    """Users, drawn by the seed, whose validation item is predicted at every evaluation."""
+    seed: int = 0
+    """Seeds the order of examples, dropout, and new weights."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of values, such as a preset or the command line's flags."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[S]):
+    """Settings, and where each value came from (field name -> origin)."""
+
+    settings: S
+    origins: Mapping[str, str]
+
+
+def resolve(model: type[S], layers: Sequence[Layer]) -> Resolved[S]:
+    """Merge layers, later ones winning, and validate the result.
+
+    Args:
+        model: the settings to make.
+        layers: from weakest to strongest; values that are None are taken as not given.
+
+    Raises:
+        UsageError: a key does not exist, or a value is not allowed; it names the layer.
+
+    Example:
+        >>> flags = Layer("flag", {"min_user": 3})
+        >>> resolved = resolve(PrepareSettings, [Layer("preset x", {"min_user": 9}), flags])
+        >>> resolved.settings.min_user, resolved.origins["min_user"], resolved.origins["ties"]
+        (3, 'flag', 'default')
+    """
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(model.model_fields, "default")
+    for layer in layers:
+        for key, value in layer.values.items():
+            if key not in model.model_fields:
+                raise _unknown_key(key, layer.origin, list(model.model_fields))
+            if value is not None:
+                values[key] = value
+                origins[key] = layer.origin
+    try:
+        return Resolved(model(**values), origins)
+    except ValidationError as error:
+        raise _wrong_value(error, origins) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one mapping from a YAML file.
+
+    Raises:
+        UsageError: the file is missing, is no YAML, or holds something else than a mapping.
+    """
+    if not path.is_file():
+        raise UsageError(f"no such configuration file: {path}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} must hold `key: value` lines, not a {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def _unknown_key(key: str, origin: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(key, known, n=1)
+    guess = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(sorted(known))}"
+    return UsageError(f"unknown option '{key}' in {origin}", guess)
+
+
+def _wrong_value(error: ValidationError, origins: Mapping[str, str]) -> UsageError:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else "settings"
+    reason = str(first["msg"])
+    return UsageError(
+        f"option '{key}' ({origins.get(key, 'settings')}) cannot be {first['input']!r}: "
+        f"{reason[0].lower()}{reason[1:]}"
+    )

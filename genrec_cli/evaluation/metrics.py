@@ -1,0 +1,88 @@
+"""Metrics of one target among a whole catalog, in expectation over ties.
+
+With one relevant item the ideal gain is 1, so NDCG@k = 1 / log2(rank + 1) if rank ≤ k, else 0
+(Järvelin & Kekäläinen 2002); HR@k = 1 if rank ≤ k. If a target shares its score with e - 1 other
+items and g items score higher, its rank is uniform on g+1 … g+e; each metric is the mean over
+these ranks, in closed form, so that neither luck nor item order decides.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrec_cli.recommenders.base import Items, Ranking, Scores
+
+Figures = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the targets of B users stand.
+
+    Attributes:
+        above: int64, [B]; items that score higher than the target.
+        tied: int64, [B]; items with the target's score, itself included.
+    """
+
+    above: NDArray[np.int64]
+    tied: NDArray[np.int64]
+
+
+def place_in_scores(scores: Scores, exclude: list[Items], targets: Items) -> Placement:
+    """Where targets stand among fully scored items.
+
+    Args:
+        scores: float32, [B, items]; not changed.
+        exclude: items that take no place, for each user; a target is never excluded.
+        targets: int32, [B].
+    """
+    rows = np.arange(len(targets))
+    allowed = scores.copy()
+    for row, items in enumerate(exclude):
+        allowed[row, items] = -np.inf
+    target_scores = scores[rows, targets]
+    allowed[rows, targets] = target_scores
+    above = np.count_nonzero(allowed > target_scores[:, None], axis=1)
+    tied = np.count_nonzero(allowed == target_scores[:, None], axis=1)
+    # A target that can never be reached stands behind every item, not level with the excluded.
+    never = np.isneginf(target_scores)
+    return Placement(np.where(never, scores.shape[1], above), np.where(never, 1, tied))
+
+
+def place_in_ranking(ranking: Ranking, targets: Items) -> Placement:
+    """Where targets stand in lists of the k best; a target outside its list counts as a miss."""
+    found = ranking.items == targets[:, None]
+    k = ranking.items.shape[1]
+    above = np.where(found.any(axis=1), found.argmax(axis=1), k)
+    return Placement(above.astype(np.int64), np.ones(len(targets), dtype=np.int64))
+
+
+def hit_rate(placement: Placement, k: int) -> Figures:
+    """HR@k of each user, [B]; with one target it equals recall@k.
+
+    Example:
+        >>> tied_for_ranks_2_to_5 = Placement(np.array([1]), np.array([4]))
+        >>> hit_rate(tied_for_ranks_2_to_5, k=3).tolist()
+        [0.5]
+    """
+    return np.clip((k - placement.above) / placement.tied, 0.0, 1.0)
+
+
+def ndcg(placement: Placement, k: int) -> Figures:
+    """NDCG@k of each user, [B].
+
+    Example:
+        >>> rank_1_and_rank_3 = Placement(np.array([0, 2]), np.array([1, 1]))
+        >>> ndcg(rank_1_and_rank_3, k=10).tolist()
+        [1.0, 0.5]
+    """
+    gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])
+    first = np.minimum(placement.above, k)
+    last = np.minimum(placement.above + placement.tied, k)
+    figures: Figures = (gains[last] - gains[first]) / placement.tied
+    return figures
+
+
+METRICS = {"HR": hit_rate, "NDCG": ndcg}
+"""Name -> metric, in the order in which tables show them."""
