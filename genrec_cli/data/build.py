@@ -80,9 +80,8 @@ def _filter(events: Events, settings: PrepareSettings) -> tuple[Events, list[Sta
         funnel.append(stage(f"rated {settings.min_rating:g} or more", events))
     min_user = max(settings.min_user, SHORTEST_SEQUENCE)
     events = events.keep(k_core(events, min_user, settings.min_item))
-    funnel.append(
-        stage(f"users with ≥ {min_user}, items with ≥ {settings.min_item} events", events)
-    )
+    core = f"users with ≥ {min_user} events, items with ≥ {settings.min_item}"
+    funnel.append(stage(core, events))
     if not len(events):
         raise DataError(
             f"no event of {funnel[0].rows:,} is left after the filters ({core})",

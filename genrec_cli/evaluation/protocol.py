@@ -22,7 +22,7 @@ from genrec_cli.evaluation.metrics import (
 )
 from genrec_cli.recommenders.base import Recommender, Scorer
 
-_USERS_AT_ONCE = 512
+_USERS_AT_ONCE = 64  # scores of a 62k catalog take 16 MB, and progress moves
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def evaluate(
     with progress.task(f"{system.name}: ranking", len(cases), "users") as task:
         parts = []
         for part in _batches(cases):
-            parts.append(_place(system, part, k, progress))
+            parts.append(_place(system, part, k))
             task.advance(len(part))
     return Evaluation(
         system=system.name,
@@ -104,7 +104,7 @@ def per_user_table(
     return pa.table({**columns, **figures(evaluation.placement, cutoffs)})
 
 
-def _place(system: Recommender, cases: Cases, k: int, progress: Progress) -> Placement:
+def _place(system: Recommender, cases: Cases, k: int) -> Placement:
     exclude = [
         history[history != target]
         for history, target in zip(cases.histories, cases.targets, strict=True)

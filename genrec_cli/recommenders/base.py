@@ -1,30 +1,18 @@
 """The protocol that everything which can rank speaks, and what its answers look like."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.decoding.pool import Ranking
+
+__all__ = ["Items", "Ranking", "Recommender", "Scorer", "Scores", "top_k"]
 
 Items = NDArray[np.int32]
 Scores = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The best items of each of B users, best first.
-
-    Attributes:
-        items: int32, [B, k]; -1 where fewer than k items can be recommended.
-        scores: float32, [B, k]; natural logarithms; -inf where there is no item.
-    """
-
-    items: Items
-    scores: Scores
 
 
 class Recommender(Protocol):
@@ -35,20 +23,13 @@ class Recommender(Protocol):
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Learn from the training part of a dataset; a no-op for what was trained before."""
 
-    def rank(
-        self,
-        histories: Sequence[Items],
-        k: int,
-        exclude: Sequence[Items],
-        progress: Progress = SILENT,
-    ) -> Ranking:
+    def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         """The k best items for each history, without those of `exclude`.
 
         Args:
             histories: items that each of B people touched, oldest first.
             k: how many items to return for each.
             exclude: items that must not be returned, for each.
-            progress: where to report; one unit is one person.
         """
 
     def describe(self) -> Mapping[str, Any]:

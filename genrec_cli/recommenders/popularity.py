@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.recommenders.base import Items, Ranking, Scores, top_k
 
@@ -28,13 +27,7 @@ class Popularity:
         """The same scores for every history, float32 [B, items]."""
         return np.broadcast_to(self._scores, (len(histories), len(self._scores)))
 
-    def rank(
-        self,
-        histories: Sequence[Items],
-        k: int,
-        exclude: Sequence[Items],
-        progress: Progress = SILENT,
-    ) -> Ranking:
+    def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         """The k most popular items that are not excluded."""
         return top_k(self.scores(histories), exclude, k)
 

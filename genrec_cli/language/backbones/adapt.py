@@ -1,0 +1,102 @@
+"""Make a base model trainable: LoRA adapters through PEFT, or every weight."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+from genrec_cli.core.errors import ModelError
+from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.language.backbones import nano
+from genrec_cli.language.backbones.load import Place, load_model
+from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.prompt import Tokenizer
+from genrec_cli.language.seeding import seeded
+
+
+def trainable_model(
+    source: Source, tokenizer: Tokenizer, settings: FinetuneSettings, place: Place
+) -> Any:
+    """Load or build the base model and prepare it for training as the settings say.
+
+    Raises:
+        ModelError: quantised weights cannot be trained themselves, or nano cannot take LoRA.
+    """
+    if settings.train == "full" and settings.quantize != "none":
+        raise ModelError(
+            f"quantised weights ({settings.quantize}) cannot be trained themselves",
+            "train LoRA adapters (train: lora), or load full weights (--quantize none)",
+        )
+    if source.kind == "nano":
+        return _nano(tokenizer, settings, place)
+    model = load_model(source, place, settings.quantize, settings.dropout)
+    if settings.train == "full":
+        # Updates of 1e-5 vanish in bfloat16's 8 bits; autocast keeps the arithmetic fast.
+        return model.float()
+    return _with_lora(model, settings)
+
+
+def load_trained(source: Source, settings: FinetuneSettings, place: Place, folder: Path) -> Any:
+    """The model of a finished run, in evaluation mode.
+
+    Args:
+        source: the base model that was trained.
+        settings: of the run.
+        place: device and dtype.
+        folder: what `save_trained` wrote.
+
+    Raises:
+        ModelError: the base model cannot be had any more, or the folder is damaged.
+    """
+    if settings.train == "full":
+        return load_model(Source(source.name, "folder", str(folder)), place, "none", 0.0)
+    # bitsandbytes' NF4 is slow on a CPU, and dequantised weights differ from what was trained
+    # on, so a quantised base is served quantised wherever a run was trained with it.
+    model = load_model(source, place, settings.quantize, 0.0)
+    try:
+        adapted = PeftModel.from_pretrained(model, folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"the adapter in {folder} cannot be loaded: {reason}") from error
+    adapted.eval()
+    return adapted
+
+
+def save_trained(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+    """Save an adapter, or all weights, with the tokenizer beside them (safetensors only)."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def parameter_counts(model: Any) -> tuple[int, int]:
+    """Trainable and all parameters; packed 4-bit weights count as the weights they hold."""
+    parameters = list(model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    packed = sum(p.numel() * 2 if p.dtype == torch.uint8 else p.numel() for p in parameters)
+    return trainable, packed
+
+
+def _nano(tokenizer: Tokenizer, settings: FinetuneSettings, place: Place) -> Any:
+    if settings.train == "lora" or settings.quantize != "none":
+        raise ModelError(
+            "nano has no pretrained weights, so there is nothing to adapt or quantise",
+            "set train: full and quantize: none, or leave both to the preset nano",
+        )
+    model: Any = nano.build(len(tokenizer), settings.max_length, settings.dropout, settings.seed)
+    return model.to(place.device)
+
+
+def _with_lora(model: Any, settings: FinetuneSettings) -> Any:
+    if settings.quantize != "none":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    targets = settings.lora_targets
+    config = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=targets[0] if len(targets) == 1 else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    with seeded(settings.seed):
+        return get_peft_model(model, config)

