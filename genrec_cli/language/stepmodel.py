@@ -71,7 +71,7 @@ class TreeSession:
         return _gathered_logits(hidden_MD, self._head, rows_T, tokens_T)
 
     def _grow(self, parents_BN: NDArray[np.int64], first: int) -> None:
-        """Add the ancestor rows of new slots; a parent may be an earlier column of the same call."""
+        """Add the ancestor rows of new slots; a parent may be an earlier column of the call."""
         users, new = parents_BN.shape
         grown = np.zeros((users, first + new, first + new), dtype=bool)
         grown[:, :first, :first] = self._tree_BSS
