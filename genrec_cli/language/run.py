@@ -19,7 +19,6 @@ from genrec_cli.language.stepmodel import TreeModel
 
 RUN_FORMAT: Final = 1
 MODEL_FOLDER: Final = "model"
-SETTINGS_FILE: Final = "settings.json"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"""`genrec bench`: every system on the same users, candidates and questions."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from genrec_cli.core.errors import GenrecError, UsageError, WorkspaceError
+from genrec_cli.core.progress import SILENT, Progress
+from genrec_cli.core.provenance import Stopwatch, versions
+from genrec_cli.core.settings import Split
+from genrec_cli.core.workspace import BENCH_MANIFEST, Workspace, now, publish, write_json
+from genrec_cli.data.dataset import Dataset, load_dataset
+from genrec_cli.data.split import held_out, sample_rows
+from genrec_cli.evaluation.protocol import evaluate, per_user_table, summary
+from genrec_cli.language.run import read_run, require_same_dataset
+from genrec_cli.recommenders.base import Recommender
+from genrec_cli.recommenders.genrec import GenRec
+from genrec_cli.recommenders.popularity import Popularity
+
+BASELINES: Final = {"popularity": Popularity}
+"""Name -> baseline; all of them run by default."""
+
+_PER_USER_FILE: Final = "per_user.parquet"
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What the user asked for.
+
+    Attributes:
+        cutoffs: the k of the metrics.
+        dataset: name; None: the newest.
+        systems: baselines and runs by name; empty: all of them.
+        users: how many, drawn by the seed; None: everybody.
+        split: which held-out item is asked for.
+        seed: of the user sample, the bootstrap and random systems.
+    """
+
+    cutoffs: tuple[int, ...] = (5, 10)
+    dataset: str | None = None
+    systems: tuple[str, ...] = ()
+    users: int | None = None
+    split: Split = "test"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What was measured: the folder and its `metrics.json`."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"folder": str(self.folder), **self.manifest}
+
+
+def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILENT) -> BenchReport:
+    """Measure systems on the held-out items of a dataset.
+
+    Raises:
+        UsageError: a cutoff or a system does not exist.
+        WorkspaceError: there is no dataset, or a run was trained on another version of it.
+    """
+    watch = Stopwatch()
+    if not request.cutoffs or min(request.cutoffs) < 1:
+        raise UsageError("--k needs cutoffs of at least 1, as in --k 5 10")
+    dataset = load_dataset(workspace.find_dataset(request.dataset))
+    systems = _systems(workspace, dataset, request.systems, progress)
+    cases = held_out(dataset, request.split, sample_rows(dataset, request.users, request.seed))
+    rows, tables, descriptions = [], [], {}
+    for system in systems:
+        with _named(system.name):
+            result = evaluate(system, dataset, cases, max(request.cutoffs), request.seed, progress)
+        rows.append(summary(result, request.cutoffs, request.seed))
+        tables.append(per_user_table(result, dataset, cases, request.cutoffs))
+        descriptions[system.name] = dict(system.describe())
+    manifest = {
+        "created": now(),
+        "dataset": dataset.name,
+        "protocol": _protocol(dataset, request, len(cases)),
+        "rows": rows,
+        "systems": descriptions,
+        "versions": versions(),
+        **watch.cost(),
+    }
+    folder = workspace.benches(dataset.name) / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    with publish(folder, BENCH_MANIFEST, force=False, command="genrec bench") as staging:
+        pq.write_table(pa.concat_tables(tables), staging / _PER_USER_FILE, compression="zstd")
+        write_json(staging / BENCH_MANIFEST, manifest)
+    return BenchReport(folder, manifest)
+
+
+def _systems(
+    workspace: Workspace, dataset: Dataset, names: Sequence[str], progress: Progress
+) -> list[Recommender]:
+    """The systems asked for, checked before the first one runs; baselines come first."""
+    runs = {folder.name: folder for folder in workspace.finished_runs(dataset.name)}
+    if not names:
+        fresh = {n: f for n, f in runs.items() if read_run(f)["dataset_hash"] == dataset.hash}
+        for stale in runs.keys() - fresh.keys():
+            progress.note(f"leaving out run {stale}: it was trained on another version of the data")
+        return [*(make() for make in BASELINES.values()), *(GenRec(f) for f in fresh.values())]
+    for name in names:
+        if name not in BASELINES and name not in runs:
+            known = ", ".join([*BASELINES, *runs])
+            raise UsageError(f"unknown system '{name}'", f"known are: {known}")
+        if name in runs:
+            require_same_dataset(read_run(runs[name]), dataset, name)
+    return [BASELINES[name]() if name in BASELINES else GenRec(runs[name]) for name in names]
+
+
+@contextmanager
+def _named(system: str) -> Iterator[None]:
+    """Say which system it was that failed."""
+    try:
+        yield
+    except GenrecError as error:
+        raise WorkspaceError(f"system '{system}': {error.message}", error.fix) from error
+
+
+def _protocol(dataset: Dataset, request: BenchRequest, users: int) -> dict[str, Any]:
+    """Everything that one must know to repeat the numbers."""
+    return {
+        "dataset_hash": dataset.hash,
+        "split": f"leave-one-out, {request.split}",
+        "candidates": "whole catalog minus the user's history",
+        "items": len(dataset.item_ids),
+        "users": users,
+        "users_of": len(dataset.user_ids),
+        "time_ties": dataset.manifest["ties"],
+        "score_ties": "expected value",
+        "interval": "95 % percentile bootstrap over users, 1000 resamples",
+        "seed": request.seed,
+    }

