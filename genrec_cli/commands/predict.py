@@ -87,7 +87,7 @@ def predict(
     progress.note(f"loading run {folder.name}")
     recommender = GenRec(folder)
     recommender.fit(dataset, seed=0)
-    users = []
+    users: list[dict[str, Any]] = []
     with progress.task("recommending", len(people), "users") as task:
         for batch in _batches(people):
             users.extend(_recommend(recommender, dataset, batch, request.k))

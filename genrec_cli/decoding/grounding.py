@@ -17,9 +17,9 @@ How: TypeAlias = Literal["exact", "normalised", "fuzzy", "none"]
 
 # Percent of characters shared in order (`fuzz.ratio`), for a fuzzy match. Measured on the titles of
 # MovieLens 1M without their years: of texts with one typing error 93 % were matched, with two 70 %,
-# under 1 % wrongly; of 1,500 other films 1.7 % were taken for one of these ("Drive
-# Hard" for "Die Hard"), and none when the year stood with them. At 84: 95, 79 and 2.7 %.
-# `fuzz.WRatio` took 38 % at 86: one shared word is enough for it, right only for suggestions.
+# under 1 % wrongly; of 1,500 other films 1.7 % were taken for one of these ("Drive Hard" for "Die
+# Hard"), and none when the year stood with them. At 84: 95, 79 and 2.7 %. `fuzz.WRatio` took 38 %
+# at 86: one shared word is enough for it, which is right only for suggestions.
 _CUTOFF = 86.0
 _MARGIN = 2.0  # percent that the best title must be ahead of the next
 _NEAREST = 3

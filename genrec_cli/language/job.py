@@ -54,6 +54,13 @@ class Job:
 
 
 def new_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
+    """Decide on a new run; nothing is written yet.
+
+    Raises:
+        UsageError: a setting does not exist or is not allowed.
+        WorkspaceError: there is no dataset, or the run's name is taken.
+        ModelError: the base model's name means nothing.
+    """
     dataset = load_dataset(workspace.find_dataset(request.dataset))
     resolved = _resolve(request, progress)
     source = find_source(resolved.settings.base_model)
@@ -140,6 +147,7 @@ def begin(job: Job) -> None:
 
 
 def identity(job: Job) -> dict[str, Any]:
+    """What a run's results depend on, as `settings.json` and `run.json` hold it."""
     return {
         "dataset": job.dataset.name,
         "dataset_hash": job.dataset.hash,

@@ -80,13 +80,13 @@ class TrieLoss(nn.Module):
         return allowed_MV
 
 
-def last_hidden(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+def last_hidden(model: Any, input_ids: Tensor) -> Tensor:
     """Hidden states before the language-model head, [B, L, D].
 
-    The head itself is left out: `TrieLoss` computes the few rows that it needs.
+    The head itself is left out: `TrieLoss` computes the few rows that it needs. Padding stands on
+    the right, where causal attention never sees it, so there is no mask.
     """
-    decoder = base_model(model).get_decoder()
-    states: Tensor = decoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    states: Tensor = base_model(model).get_decoder()(input_ids=input_ids).last_hidden_state
     return states
 
 

@@ -92,7 +92,7 @@ class TreeSession:
     def _run(self, ids: Tensor, mask: NDArray[np.bool_], positions: NDArray[Any]) -> Tensor:
         """Hidden states of new tokens, [B, N, D]; the cache grows by them."""
         dtype = self._head.dtype
-        allowed = torch.from_numpy(np.ascontiguousarray(mask)).to(self._device)
+        allowed = torch.from_numpy(mask.copy()).to(self._device)
         bias = torch.zeros(allowed.shape, dtype=dtype, device=self._device)
         bias.masked_fill_(~allowed, torch.finfo(dtype).min)
         output = self._decoder(

@@ -22,7 +22,8 @@ from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.metrics_log import MetricsLog
 from genrec_cli.language.objective import TrieLoss, head_weight, last_hidden
 from genrec_cli.language.reporting import Report, Speed
-from genrec_cli.language.windows import collate, count_targets
+from genrec_cli.language.sampler import LengthGroupedOrder
+from genrec_cli.language.windows import WindowDataset, collate, count_targets
 
 _LOGS = 100  # lines of metrics.jsonl in a run
 
@@ -82,6 +83,7 @@ def train(
         train_dataset=corpus.training,
         eval_dataset=corpus.validation,
     )
+    trainer.windows = corpus.training
     trainer.speed = Speed()
     trainer.trie_loss = TrieLoss(corpus.trie).to(place.device)
     trainer.remove_callback(PrinterCallback)
@@ -113,8 +115,17 @@ class WindowTrainer(Trainer):
     # same however they fall into micro-batches.
     loss_is_scaled_for_ga = True
 
+    windows: WindowDataset
     trie_loss: TrieLoss
     speed: Speed
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
+        """Our own order; the Trainer's length grouping does not survive a resume."""
+        return LengthGroupedOrder(
+            self.windows.token_counts,
+            self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps,
+            self.args.seed,
+        )
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -123,7 +134,7 @@ class WindowTrainer(Trainer):
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         targets = sum((count_targets(b["nodes"]) for b in batches), torch.tensor(0))
         self.speed.targets += int(targets)
-        self.speed.tokens += sum(int(b["attention_mask"].sum()) for b in batches)
+        self.speed.tokens += sum(int(b["lengths"].sum()) for b in batches)
         return batches, targets.to(device)
 
     def compute_loss(
@@ -134,7 +145,7 @@ class WindowTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Nats a title."""
-        hidden = last_hidden(model, inputs["input_ids"], inputs["attention_mask"])
+        hidden = last_hidden(model, inputs["input_ids"])
         total = self.trie_loss(hidden, inputs["input_ids"], inputs["nodes"], head_weight(model))
         targets = (
             count_targets(inputs["nodes"]) if num_items_in_batch is None else num_items_in_batch
@@ -182,7 +193,6 @@ def _arguments(
         greater_is_better=False,
         logging_steps=max(1, steps // _LOGS),
         logging_nan_inf_filter=False,
-        train_sampling_strategy="random",
         remove_unused_columns=False,
         label_names=["nodes"],
         disable_tqdm=True,

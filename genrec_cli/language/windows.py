@@ -16,7 +16,7 @@ from genrec_cli.data.split import Cases, training_part
 from genrec_cli.language.prompt import Encoder, TitleTokens, TokenIds
 
 # Share of a window that repeats the end of the one before, as context for its first targets.
-_OVERLAP = 0.25
+_OVERLAP = 0.125
 NO_TARGET = -1
 
 
@@ -124,22 +124,19 @@ def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Pad examples on the right into one batch.
 
     Returns:
-        `input_ids`, `attention_mask` and `nodes`, int64 [B, L].
+        `input_ids` and `nodes`, int64 [B, L]; `lengths`, int64 [B].
     """
-    length = max(len(example.tokens) for example in examples)
-    shape = (len(examples), length)
+    lengths = np.array([len(example.tokens) for example in examples])
+    shape = (len(examples), int(lengths.max()))
     tokens = np.zeros(shape, dtype=np.int64)
-    mask = np.zeros(shape, dtype=np.int64)
     nodes = np.full(shape, NO_TARGET, dtype=np.int64)
     for row, example in enumerate(examples):
-        width = len(example.tokens)
-        tokens[row, :width] = example.tokens
-        mask[row, :width] = 1
-        nodes[row, :width] = example.nodes
+        tokens[row, : lengths[row]] = example.tokens
+        nodes[row, : lengths[row]] = example.nodes
     return {
         "input_ids": torch.from_numpy(tokens),
-        "attention_mask": torch.from_numpy(mask),
         "nodes": torch.from_numpy(nodes),
+        "lengths": torch.from_numpy(lengths),
     }
 
 

@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 WIDTH, VOCABULARY, END = 8, 9, 0
 Titles = list[tuple[int, ...]]
 TITLES = st.lists(
-    st.lists(st.integers(1, VOCABULARY - 1), max_size=5).map(lambda row: (*row, END)),
+    st.lists(st.integers(1, 3), max_size=7).map(lambda row: (*row, END)),
     min_size=1,
     max_size=40,
     unique=True,
@@ -201,6 +201,18 @@ def test_titles_that_all_begin_alike_are_told_apart_behind_the_shared_tokens() -
     assert (model.sessions[0].tokens_run, model.sessions[0].calls) == (3, 2)
 
 
+def test_choices_and_forced_tokens_in_turn_keep_their_ancestors() -> None:
+    model = PathModel()
+    titles: Titles = [
+        (a, 8, 7, b, 6, 5, 4, c, 3, 2, d, END) for a in (1, 2) for b in (1, 2) for c in (1, 2, 3)
+        for d in ((4, 5, 6) if c < 3 else (7,))
+    ]  # fmt: skip
+    prompts, nothing = [[1], [2, 3], []], [[], [0, 1, 2], []]
+    ranking = beam_search(model, build_trie(titles), prompts, 28, nothing, 28)
+    for user, prompt in enumerate(prompts):
+        assert_same(listed(ranking, user), exhaustive(model, titles, prompt, 28, nothing[user]))
+
+
 def test_excluded_titles_never_take_a_place_in_the_beam() -> None:
     model = PathModel(sharpness=9)
     titles: Titles = [(a, b, END) for a in range(1, 7) for b in range(1, 7)]
@@ -226,6 +238,14 @@ def test_every_prompt_is_run_once_whatever_the_beam() -> None:
     model, titles = PathModel(), [(a, b, c, END) for a in (1, 2) for b in (3, 4) for c in (5, 6)]
     beam_search(model, build_trie(titles), [[1], [2, 3], [4]], 4, [[], [], []], 8)
     assert (len(model.sessions), model.prompts_run) == (1, 3)
+
+
+@pytest.mark.parametrize(("beams", "run"), [(1, 2), (3, 6), (8, 12)])
+def test_no_more_beginnings_are_run_than_there_are_beams(beams: int, run: int) -> None:
+    titles: Titles = [(a, b, c, END) for a in range(1, 5) for b in (3, 4) for c in (5, 6)]
+    model = PathModel(sharpness=0)  # no title beats a beginning before the last step
+    beam_search(model, build_trie(titles), [[1]], 1, [[]], beams)
+    assert model.sessions[0].tokens_run == run
 
 
 def test_beginnings_that_k_titles_beat_are_not_run() -> None:

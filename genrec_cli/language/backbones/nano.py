@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from genrec_cli.language.seeding import seeded
 
-VOCABULARY = 8000
+VOCABULARY = 12_000
 WIDTH = 256
 LAYERS = 4
 HEADS = 4
@@ -31,12 +31,12 @@ def train_tokenizer(titles: Iterable[str], instruction: str) -> PreTrainedTokeni
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        min_frequency=2,
+        min_frequency=1,
         special_tokens=[_PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*titles, instruction, instruction], trainer)
+    tokenizer.train_from_iterator([*titles, instruction], trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=_PAD)
 
 

@@ -1,0 +1,403 @@
+"""The command line: options become settings, one command runs, its report is printed.
+
+Nothing heavy is imported here at the top: `genrec --help` must answer in half a second. Each
+command imports what it needs when it is called.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from genrec_cli import __version__
+from genrec_cli.core.errors import GenrecError, UsageError
+
+if TYPE_CHECKING:
+    from genrec_cli.core.workspace import Workspace
+    from genrec_cli.display.terminal import Terminal
+
+app = typer.Typer(
+    name="genrec",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class DatasetKind(StrEnum):
+    """Raw logs that `prepare` reads."""
+
+    movielens = "movielens"
+    sample = "sample"
+
+
+class Ties(StrEnum):
+    """Orders of one user's events with equal timestamps."""
+
+    hash = "hash"
+    file = "file"
+
+
+class Quantize(StrEnum):
+    """Precisions of frozen weights."""
+
+    none = "none"
+    nf4 = "nf4"
+    int8 = "int8"
+
+
+class SplitName(StrEnum):
+    """Held-out items."""
+
+    test = "test"
+    validation = "validation"
+
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace", envvar="GENREC_WORKSPACE", help="Folder of datasets, runs and benches."
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout; all else on stderr.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
+DatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="Name of the dataset; default: the newest.")
+]
+WORKSPACE = Path("genrec-workspace")
+
+
+class SpreadK(TyperCommand):
+    """Lets `--k 5 10` mean `--k 5 --k 10`, which click itself cannot read."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each further number."""
+        return super().parse_args(ctx, spread("--k", args))
+
+
+def spread(option: str, args: Sequence[str]) -> list[str]:
+    """Repeat an option before each of its numbers.
+
+    Example:
+        >>> spread("--k", ["--k", "5", "10", "--users", "100"])
+        ['--k', '5', '--k', '10', '--users', '100']
+    """
+    result: list[str] = []
+    numbers = 0  # how many numbers have followed the option; 0 when it is not being read
+    for arg in args:
+        if numbers > 1 and arg.replace(",", "").isdigit():
+            result.append(option)
+        result.append(arg)
+        if arg == option:
+            numbers = 1
+        elif numbers:
+            numbers = numbers + 1 if arg.replace(",", "").isdigit() else 0
+    return result
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"genrec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def genrec(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fine-tune a LLaMA on people's histories; it writes the title of the next item.
+
+    The four commands work bare, in order; each takes the newest result of the one before:
+
+    genrec prepare movielens | genrec finetune | genrec predict --user 42 | genrec bench --k 5 10
+    """
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[DatasetKind, typer.Argument(help="What to prepare.")],
+    *,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="MovieLens: 100k, 1m (default), 10m, 20m, 25m, 32m, latest-small, …"),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder or zip on this machine; nothing is downloaded.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    min_user: Annotated[int | None, typer.Option(help="Fewest events a user has. [5]")] = None,
+    min_item: Annotated[int | None, typer.Option(help="Fewest events an item has. [5]")] = None,
+    min_rating: Annotated[float | None, typer.Option(help="Drop events rated lower.")] = None,
+    ties: Annotated[
+        Ties | None, typer.Option(help="Order of equal timestamps. [hash, by the seed]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the tie hash. [0]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a finished dataset.")] = False,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Turn a raw interaction log into a dataset.
+
+    Example: genrec prepare movielens --source ml-1m.zip
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import prepare as command
+        from genrec_cli.core.settings import Layer, PrepareSettings, resolve
+        from genrec_cli.display.tables import prepared
+
+        flags = {
+            "min_user": min_user,
+            "min_item": min_item,
+            "min_rating": min_rating,
+            "ties": ties.value if ties else None,
+            "seed": seed,
+        }
+        report = command.prepare(
+            at(workspace),
+            command.Input(dataset.value, variant, source),
+            resolve(PrepareSettings, [Layer("flag", flags)]).settings,
+            name=name,
+            force=force,
+            progress=terminal.progress,
+        )
+        terminal.show(report.document(), prepared(report))
+
+
+@app.command()
+def finetune(
+    *,
+    dataset: DatasetOption = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="nano, smollm2, llama-7b, …, a hub id, a folder or a .gguf file."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Named settings: nano, cpu, 24gb, demo. [by base model]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    quantize: Annotated[Quantize | None, typer.Option(help="Bits of the frozen weights.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over all targets.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Optimiser steps; 0: no training.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    micro_batch_size: Annotated[
+        int | None, typer.Option(help="Windows in memory at a time; divides batch_size.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of order, dropout, new weights.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest unfinished run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and the settings; load no weights.")
+    ] = False,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fine-tune a base model on the newest dataset.
+
+    Example: genrec finetune --base-model nano --epochs 4
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import finetune as command
+        from genrec_cli.display.tables import finetuned, plan_with_origins, planned
+        from genrec_cli.language.job import Request
+
+        flags = {
+            "base_model": base_model,
+            "quantize": quantize.value if quantize else None,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "learning_rate": learning_rate,
+            "micro_batch_size": micro_batch_size,
+            "seed": seed,
+        }
+        request = Request(dataset, flags, config, preset, name, resume)
+        if dry_run:
+            plan = command.plan(at(workspace), request, terminal.progress)
+            terminal.show(plan.document(), plan_with_origins(plan))
+            return
+        report = command.finetune(
+            at(workspace), request, terminal.progress, lambda plan: terminal.aside(planned(plan))
+        )
+        terminal.show(report.document(), finetuned(report))
+
+
+@app.command()
+def predict(
+    *,
+    user: Annotated[list[str] | None, typer.Option(help="User id; repeatable.")] = None,
+    users_file: Annotated[Path | None, typer.Option(help="File with one user id a line.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every user of the dataset.")] = False,
+    history: Annotated[
+        list[str] | None, typer.Option(help="Titles of somebody new: 'Title; Title; …'.")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run; default: the newest.")] = None,
+    dataset: DatasetOption = None,
+    k: Annotated[int, typer.Option("-k", "--k", help="How many titles.")] = 10,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to a .parquet, .csv or .jsonl file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the titles that come next for people.
+
+    Example: genrec predict --history 'Toy Story (1995); Heat (1995)'
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import predict as command
+        from genrec_cli.display.tables import predicted
+
+        request = command.PredictRequest(
+            users=tuple(user or ()),
+            users_file=users_file,
+            everybody=everybody,
+            history=tuple(history or ()),
+            run=run,
+            dataset=dataset,
+            k=k,
+            output=output,
+            force=force,
+        )
+        report = command.predict(at(workspace), request, terminal.progress)
+        terminal.show(report.document(), predicted(report))
+
+
+@app.command(cls=SpreadK)
+def bench(
+    *,
+    k: Annotated[
+        list[str] | None, typer.Option("--k", help="Cutoffs, as in --k 5 10. [5 10]")
+    ] = None,
+    dataset: DatasetOption = None,
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(help="Runs and baselines by name; repeatable. [all of the dataset's]"),
+    ] = None,
+    users: Annotated[int | None, typer.Option(help="How many users, drawn by the seed.")] = None,
+    split: Annotated[SplitName, typer.Option(help="Which held-out item.")] = SplitName.test,
+    seed: Annotated[int, typer.Option(help="Seed of user sample and bootstrap.")] = 0,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure runs and baselines on the same users, candidates and questions.
+
+    Example: genrec bench --k 5 10 --users 1000
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import bench as command
+        from genrec_cli.display.tables import benched
+
+        request = command.BenchRequest(
+            cutoffs=_cutoffs(k or ["5", "10"]),
+            dataset=dataset,
+            systems=tuple(part for name in systems or () for part in name.split(",")),
+            users=users,
+            split=split.value,
+            seed=seed,
+        )
+        report = command.bench(at(workspace), request, terminal.progress)
+        terminal.show(report.document(), benched(report))
+
+
+@app.command()
+def doctor(
+    *,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say what is installed, what hardware there is, what fits, and what to do."""
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import doctor as command
+        from genrec_cli.display.health import examined
+
+        report = command.doctor(at(workspace))
+        terminal.show(report.document(), examined(report))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        argv: arguments; None: those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 the user's data or environment, 2 wrong usage.
+    """
+    try:
+        app(args=argv, prog_name="genrec", standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    return 0
+
+
+def _cutoffs(values: Sequence[str]) -> tuple[int, ...]:
+    """Cutoffs from `5`, `10` or `5,10`, in order and once each."""
+    parts = [part for value in values for part in value.split(",") if part]
+    if not parts or not all(part.isdigit() for part in parts):
+        raise UsageError(f"--k takes whole numbers, not '{' '.join(values)}'", "as in --k 5 10")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+@contextmanager
+def _session(
+    as_json: bool, quiet: bool, debug: bool
+) -> "Iterator[tuple[Terminal, Callable[[Path], Workspace]]]":
+    """Open the terminal, and turn our own errors into one message and an exit code."""
+    from genrec_cli.core.workspace import Workspace
+    from genrec_cli.display.terminal import Terminal
+
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    if not debug:
+        _hush()
+    try:
+        yield terminal, Workspace
+    except GenrecError as error:
+        if debug:
+            raise
+        terminal.error(error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        terminal.err.print("\nstopped; nothing finished was touched")
+        raise typer.Exit(130) from None
+
+
+def _hush() -> None:
+    """Keep libraries' warnings and logs off the terminal; --debug shows them."""
+    import logging
+    import os
+    import warnings
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Reports as people read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from genrec_cli.commands.bench import BenchReport
+from genrec_cli.commands.finetune import FinetuneReport, PlanReport
+from genrec_cli.commands.predict import PredictReport
+from genrec_cli.commands.prepare import PrepareReport
+
+_HISTORY_SHOWN = 10
+
+
+def prepared(report: PrepareReport) -> RenderableType:
+    """The funnel, what decides ties, and what to do next."""
+    manifest = report.manifest
+    table = _table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
+    for stage in manifest["funnel"]:
+        table.add_row(stage["step"], *(f"{stage[key]:,}" for key in ("rows", "users", "items")))
+    ties, titles = manifest["ties"], manifest["titles"]
+    rule = "a seeded hash" if ties["rule"] == "hash" else "the file's order"
+    lines = [
+        f"{ties['share']:.1%} of users ({ties['users']:,}) have a last event that shares its time "
+        f"with the one before: {rule} decides their test item."
+    ]
+    if titles["disambiguated"]:
+        lines.append(
+            f"{titles['disambiguated']:,} items share another's title and carry their id after it."
+        )
+    if titles["missing"]:
+        lines.append(f"{titles['missing']:,} items have no title; their id stands in its place.")
+    if manifest["citation"]:
+        lines.append(f"Cite: {manifest['citation']}")
+    return Group(table, *map(Text, lines), _next(report.folder, "genrec finetune"))
+
+
+def planned(report: PlanReport) -> RenderableType:
+    """What a run will train on and take, before it is loaded."""
+    job, plan = report.job, report.plan
+    table = _table(f"Plan: {job.source.name} on {job.dataset.name}", "what", "how much")
+    rows = {
+        "windows of history": f"{plan.windows:,}",
+        "targets an epoch": f"{plan.targets:,}",
+        "tokens an epoch": f"{plan.tokens:,}",
+        "optimiser steps": f"{plan.steps:,} of {job.settings.batch_size} windows",
+        "parameters, trained": f"{plan.parameters:,}, {plan.trainable:,}",
+        "device": f"{report.place.device}, {str(report.place.dtype).removeprefix('torch.')}",
+        "memory, estimated": f"{plan.memory_gb['total']:.1f} GB of {plan.available_gb:.1f} GB free",
+        "time, estimated": f"{_duration(plan.hours)} and evaluations",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    if plan.fits:
+        return table
+    warning = (
+        "This may not fit: lower --micro-batch-size or max_length, or load with --quantize nf4."
+    )
+    return Group(table, Text(warning, style="bold yellow"))
+
+
+def plan_with_origins(report: PlanReport) -> RenderableType:
+    """The plan, its memory by part, and where each setting came from."""
+    memory = _table("Memory, estimated", "part", "GB")
+    for part, size in report.plan.memory_gb.items():
+        memory.add_row(part, f"{size:.2f}")
+    settings = _table("Settings", "name", "value", "from", right=False)
+    for name, entry in report.document()["settings"].items():
+        origin = entry["from"]
+        style = "dim" if origin == "default" else ""
+        settings.add_row(name, str(entry["value"]), origin, style=style)
+    return Group(planned(report), memory, settings)
+
+
+def finetuned(report: FinetuneReport) -> RenderableType:
+    """What training reached, and what to do next."""
+    manifest = report.manifest
+    trained = manifest["trained"]
+    table = _table(f"Run {report.folder.name}", "what", "value")
+    rows = {
+        "validation loss before": f"{trained['loss_before']:.3f} nats a title",
+        "validation loss, best": f"{trained['loss']:.3f} nats a title, "
+        f"at step {trained['best_step']} of {trained['steps']}",
+        "wall time": _duration(manifest["wall_seconds"] / 3600),
+        "peak memory": f"{manifest['peak_gb']:.1f} GB",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return Group(table, _next(report.folder, "genrec predict --user ID   and   genrec bench"))
+
+
+def predicted(report: PredictReport) -> RenderableType:
+    """One table a person: what she chose, and what comes next; or where it was written."""
+    if report.output is not None:
+        return Text(f"{len(report.users):,} users, k = {report.k}, written to {report.output}")
+    return Group(*(_person(user) for user in report.users), Text(f"run {report.run}", style="dim"))
+
+
+def benched(report: BenchReport) -> RenderableType:
+    """Systems by metrics, with intervals, times and the protocol below."""
+    rows = report.manifest["rows"]
+    metrics = [key for key in rows[0] if "@" in key and not key.endswith("_ci")]
+    protocol = report.manifest["protocol"]
+    title = f"{report.manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
+    table = _table(title, "system", *metrics, "fit", "rank", "peak")
+    best = {metric: max(row[metric] for row in rows) for metric in metrics}
+    for row in rows:
+        table.add_row(
+            row["system"],
+            *(_cell(row, metric, best[metric]) for metric in metrics),
+            f"{row['fit_seconds']:.1f} s",
+            f"{row['rank_seconds']:.1f} s",
+            f"{row['peak_gb']:.1f} GB",
+        )
+    ties = protocol["time_ties"]
+    notes = (
+        f"Full ranking of {protocol['items']:,} items, {protocol['candidates']}; score ties by "
+        f"expected value; 95 % bootstrap intervals below each figure.\n"
+        f"Time ties by {ties['rule']}: they decide the test item of {ties['share']:.1%} of users."
+    )
+    return Group(table, Text(notes, style="dim"), Text(f"written to {report.folder}", style="dim"))
+
+
+def _cell(row: Mapping[str, Any], metric: str, best: float) -> Text:
+    low, high = row[f"{metric}_ci"]
+    style = "bold green" if row[metric] == best else ""
+    interval = Text(f"\n{low:.4f}–{high:.4f}", style="dim")
+    return Text(f"{row[metric]:.4f}", style=style).append_text(interval)
+
+
+def _person(user: Mapping[str, Any]) -> Table:
+    history: Sequence[str] = user["history"]
+    shown = list(history[-_HISTORY_SHOWN:])
+    left = f"User {user['user_id']}: {len(history)} titles so far"
+    if len(history) > len(shown):
+        left += f", the last {len(shown)}"
+    table = Table(title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column(left, style="dim")
+    table.add_column("", justify="right")
+    table.add_column("Recommended next")
+    table.add_column("log p", justify="right")
+    entries = user["recommendations"]
+    for line in range(max(len(shown), len(entries))):
+        entry = entries[line] if line < len(entries) else None
+        table.add_row(
+            shown[line] if line < len(shown) else "",
+            str(entry["rank"]) if entry else "",
+            entry["title"] if entry else "",
+            f"{entry['score']:.2f}" if entry else "",
+        )
+    return table
+
+
+def _table(title: str, first: str, *others: str, right: bool = True) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right" if right else "left")
+    return table
+
+
+def _next(folder: Any, command: str) -> Text:
+    return Text(f"written to {folder}; next: {command}", style="dim")
+
+
+def _duration(hours: float) -> str:
+    minutes = hours * 60
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"
