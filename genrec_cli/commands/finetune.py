@@ -9,8 +9,9 @@ from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import Stopwatch, versions
 from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, now, write_json
 from genrec_cli.language.backbones.adapt import save_trained, trainable_model
-from genrec_cli.language.backbones.load import Place, best_place, load_config, load_tokenizer
+from genrec_cli.language.backbones.load import load_config, load_tokenizer
 from genrec_cli.language.corpus import Corpus, make_corpus
+from genrec_cli.language.hardware import Place, best_place
 from genrec_cli.language.job import Job, Request, begin, identity, new_job, resumed_job
 from genrec_cli.language.plan import Plan, make_plan
 from genrec_cli.language.prompt import Prompt, Tokenizer

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psutil
 import torch
 from transformers import AutoModelForCausalLM
 
 from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.language.backbones.load import Place
 from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.hardware import Place, hardware
 from genrec_cli.language.training import planned_steps
 
 _WEIGHT_BYTES: Final = {"nf4": 0.52, "int8": 1.0}  # double quantisation adds 0.13 bits a weight
@@ -87,7 +86,7 @@ def make_plan(corpus: Corpus, config: Any, settings: FinetuneSettings, place: Pl
         parameters=parameters,
         trainable=trainable,
         memory_gb={part: round(size, 3) for part, size in memory.items()},
-        available_gb=round(_available(place) / 1e9, 1),
+        available_gb=round(hardware().free_gb, 1),
         hours=round(flops / (_EFFICIENCY * _matmul_speed(place)) / 3600, 3),
     )
 
@@ -125,12 +124,6 @@ def _lora_size(linear: list[torch.nn.Linear], settings: FinetuneSettings) -> int
 
 def _size(linear: list[torch.nn.Linear]) -> int:
     return sum(m.in_features * m.out_features for m in linear)
-
-
-def _available(place: Place) -> int:
-    if place.device.type == "cuda":
-        return int(torch.cuda.mem_get_info(place.device)[0])
-    return int(psutil.virtual_memory().available)
 
 
 def _matmul_speed(place: Place) -> float:

@@ -11,9 +11,10 @@ from genrec_cli.core.workspace import RUN_MANIFEST, read_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.trie import TokenTrie
 from genrec_cli.language.backbones.adapt import load_trained
-from genrec_cli.language.backbones.load import best_place, load_tokenizer
+from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source
 from genrec_cli.language.corpus import make_encoder, make_trie
+from genrec_cli.language.hardware import best_place
 from genrec_cli.language.prompt import Encoder, Prompt
 from genrec_cli.language.stepmodel import TreeModel
 

@@ -17,8 +17,8 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.language.backbones.load import Place
 from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.hardware import Place
 from genrec_cli.language.metrics_log import MetricsLog
 from genrec_cli.language.objective import TrieLoss, head_weight, last_hidden
 from genrec_cli.language.reporting import Report, Speed

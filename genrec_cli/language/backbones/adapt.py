@@ -9,8 +9,9 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones import nano
-from genrec_cli.language.backbones.load import Place, load_model
+from genrec_cli.language.backbones.load import load_model
 from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.seeding import seeded
 

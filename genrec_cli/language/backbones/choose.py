@@ -2,17 +2,16 @@
 
 from typing import Final
 
-import torch
-
 from genrec_cli.core.progress import Progress
 from genrec_cli.language.backbones.names import HUB_NAMES, hub_cached, hub_reachable, wheel_gguf
+from genrec_cli.language.hardware import hardware
 
-_LARGE_GPU: Final = 20e9  # bytes; LLaMA-7B in NF4 trains in 12 GB, and a display takes its part
+_LARGE_GPU_GB: Final = 20.0  # LLaMA-7B in NF4 trains in 12 GB, and a display takes its part
 
 
 def default_base_model(progress: Progress) -> str:
     """LLaMA-7B on a large GPU, else SmolLM2, else nano; a choice that is second best is said."""
-    wanted = "llama-7b" if _gpu_memory() >= _LARGE_GPU else "smollm2"
+    wanted = "llama-7b" if _large_gpu() else "smollm2"
     if _obtainable(wanted):
         return wanted
     if wanted != "smollm2" and _obtainable("smollm2"):
@@ -29,7 +28,7 @@ def default_preset(base_model: str) -> str:
     """The preset that suits a base model on this machine."""
     if base_model == "nano":
         return "nano"
-    return "24gb" if _gpu_memory() >= _LARGE_GPU and base_model != "smollm2" else "cpu"
+    return "24gb" if _large_gpu() and base_model != "smollm2" else "cpu"
 
 
 def _obtainable(name: str) -> bool:
@@ -37,7 +36,6 @@ def _obtainable(name: str) -> bool:
     return there or hub_reachable()
 
 
-def _gpu_memory() -> int:
-    if not torch.cuda.is_available():
-        return 0
-    return int(torch.cuda.get_device_properties(0).total_memory)
+def _large_gpu() -> bool:
+    machine = hardware()
+    return machine.gpu is not None and machine.total_gb >= _LARGE_GPU_GB

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,8 @@ from genrec_cli.core.settings import Quantization
 from genrec_cli.core.workspace import publish
 from genrec_cli.language.backbones import nano
 from genrec_cli.language.backbones.names import Source, gguf_cache, hub_cached, hub_reachable
+from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a model is loaded for.
-
-    Attributes:
-        device: where the weights go.
-        dtype: of the weights that are not quantised, and of the arithmetic.
-    """
-
-    device: torch.device
-    dtype: torch.dtype
-
-
-def best_place() -> Place:
-    """The GPU in bfloat16, else the CPU in what it multiplies fast."""
-    if torch.cuda.is_available():
-        return Place(torch.device("cuda", torch.cuda.current_device()), torch.bfloat16)
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return Place(torch.device("cpu"), torch.bfloat16 if fast else torch.float32)
 
 
 def load_tokenizer(source: Source, titles: Sequence[str], instruction: str) -> Tokenizer:
