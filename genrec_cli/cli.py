@@ -357,7 +357,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _cutoffs(values: Sequence[str]) -> tuple[int, ...]:
     """Cutoffs from `5`, `10` or `5,10`, in order and once each."""
     parts = [part for value in values for part in value.split(",") if part]
-    if not parts or not all(part.isdigit() for part in parts):
+    if not parts or not all(part.isdecimal() for part in parts):
         raise UsageError(f"--k takes whole numbers, not '{' '.join(values)}'", "as in --k 5 10")
     return tuple(sorted({int(part) for part in parts}))
 
@@ -380,6 +380,13 @@ def _session(
             raise
         terminal.error(error)
         raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        # No permission, no space, a file where a folder is due; the rest is click's or a bug.
+        if debug or error.strerror is None or isinstance(error, BrokenPipeError):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        terminal.error(GenrecError(f"{where}{error.strerror}"))
+        raise typer.Exit(GenrecError.exit_code) from None
     except KeyboardInterrupt:
         terminal.err.print("\nstopped; nothing finished was touched")
         raise typer.Exit(130) from None

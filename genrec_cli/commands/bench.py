@@ -66,12 +66,11 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     """Measure systems on the held-out items of a dataset.
 
     Raises:
-        UsageError: a cutoff or a system does not exist.
+        UsageError: a cutoff, a number of users or a seed cannot be, or a system does not exist.
         WorkspaceError: there is no dataset, or a run was trained on another version of it.
     """
     watch = Stopwatch()
-    if not request.cutoffs or min(request.cutoffs) < 1:
-        raise UsageError("--k needs cutoffs of at least 1, as in --k 5 10")
+    _check(request)
     dataset = load_dataset(workspace.find_dataset(request.dataset))
     systems = _systems(workspace, dataset, request.systems, progress)
     cases = held_out(dataset, request.split, sample_rows(dataset, request.users, request.seed))
@@ -96,6 +95,15 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
         pq.write_table(pa.concat_tables(tables), staging / _PER_USER_FILE, compression="zstd")
         write_json(staging / BENCH_MANIFEST, manifest)
     return BenchReport(folder, manifest)
+
+
+def _check(request: BenchRequest) -> None:
+    if not request.cutoffs or min(request.cutoffs) < 1:
+        raise UsageError("--k needs cutoffs of at least 1", "as in --k 5 10")
+    if request.users is not None and request.users < 1:
+        raise UsageError(f"--users must be at least 1, not {request.users}")
+    if request.seed < 0:
+        raise UsageError(f"--seed must be at least 0, not {request.seed}")
 
 
 def _systems(

@@ -144,10 +144,5 @@ def _contents(workspace: Workspace) -> Finding:
     datasets = len(list(workspace.root.glob("data/*/dataset.json")))
     runs = len(workspace.finished_runs(None))
     seen = f"{datasets} dataset(s), {runs} finished run(s)"
-    if not datasets:
-        return Finding("contents", "advice", seen, "genrec prepare sample")
-    return (
-        Finding("contents", "ok", seen)
-        if runs
-        else Finding("contents", "advice", seen, "genrec finetune")
-    )
+    missing = "genrec prepare sample" if not datasets else "" if runs else "genrec finetune"
+    return Finding("contents", "advice" if missing else "ok", seen, missing)

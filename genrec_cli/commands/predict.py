@@ -124,7 +124,7 @@ def _people(request: PredictRequest, dataset: Dataset, progress: Progress) -> li
 
 def _read_ids(path: Path) -> list[str]:
     try:
-        ids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the users file {path} cannot be read: {error}") from None
     if not any(ids):

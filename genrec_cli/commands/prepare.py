@@ -11,6 +11,7 @@ from genrec_cli.core.settings import PrepareSettings
 from genrec_cli.core.workspace import (
     DATASET_MANIFEST,
     Workspace,
+    check_name,
     now,
     publish,
     read_json,
@@ -80,6 +81,8 @@ def prepare(
     """
     watch = Stopwatch()
     _check(raw)
+    if name is not None:
+        check_name(name)
     target = workspace.dataset(name or _default_name(raw))
     command = f"genrec prepare {raw.kind}"
     refuse_finished(target, DATASET_MANIFEST, force=force, command=command)

@@ -20,13 +20,15 @@ Quantization = Literal["none", "nf4", "int8"]
 Trained = Literal["lora", "full"]
 Split = Literal["test", "validation"]
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and transformers all take
+
 DEFAULT_INSTRUCTION = "Titles that one person chose, in order:"
 
 
 class Settings(BaseModel):
-    """Frozen, and closed to keys that it does not know."""
+    """Frozen, and closed to keys that it does not know; numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PrepareSettings(Settings):
@@ -40,7 +42,7 @@ class PrepareSettings(Settings):
     """Drop events rated lower than this; None keeps all, rated or not."""
     ties: TieRule = "hash"
     """Order of one user's events with equal timestamps: a seeded hash, or the file's order."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the tie hash."""
 
 
@@ -87,7 +89,7 @@ class FinetuneSettings(Settings):
     """How often in a run the validation loss is measured and a checkpoint saved."""
     validation_users: Annotated[int, Field(ge=1)] = 500
     """Users, drawn by the seed, whose validation item is predicted at every evaluation."""
-    seed: int = 0
+    seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
 
 
@@ -151,8 +153,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UsageError(f"no such configuration file: {path}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{path}{line}: not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import psutil
 
-from genrec_cli.core.errors import WorkspaceError
+from genrec_cli.core.errors import UsageError, WorkspaceError
 
 DATASET_MANIFEST: Final = "dataset.json"
 RUN_MANIFEST: Final = "run.json"
@@ -66,21 +66,22 @@ class Workspace:
         raise WorkspaceError(f"{wanted} in {self.root}{there}", fix)
 
     def find_run(self, dataset: str | None, name: str | None) -> Path:
-        """Folder of the named run, or of the newest finished one (of a dataset, if given).
+        """Folder of the newest finished run, of those with a name or on a dataset if given.
 
         Raises:
-            WorkspaceError: there is none, or it was interrupted.
+            WorkspaceError: there is none, or it has not finished.
         """
         finished = self.finished_runs(dataset)
-        if name is None and finished:
-            return finished[-1]
-        for folder in finished:
-            if folder.name == name:
+        for folder in reversed(finished):
+            if name in (None, folder.name):
                 return folder
-        if name is not None and (unfinished := list((self.root / "runs").glob(f"*/{name}"))):
-            raise WorkspaceError(
-                f"run '{name}' did not finish ({unfinished[0]})", "genrec finetune --resume"
-            )
+        for folder in self._unfinished_runs(dataset):
+            if name in (None, folder.name):
+                raise WorkspaceError(
+                    f"run '{folder.name}' has not finished ({folder})",
+                    f"genrec finetune --resume --dataset {folder.parent.name} "
+                    f"--name {folder.name}   (unless it is still training)",
+                )
         on = f" on dataset '{dataset}'" if dataset else ""
         wanted = f"no finished run{on}" if name is None else f"no run '{name}'{on}"
         there = f"; there are: {', '.join(sorted(f.name for f in finished))}" if finished else ""
@@ -88,9 +89,16 @@ class Workspace:
 
     def finished_runs(self, dataset: str | None) -> list[Path]:
         """Folders of finished runs, oldest first; None: of every dataset."""
-        parents = [self.runs(dataset)] if dataset else sorted((self.root / "runs").glob("*/"))
+        parents = self._run_parents(dataset)
         runs = [run for parent in parents for run in _finished(parent, RUN_MANIFEST)]
         return sorted(runs, key=lambda folder: _created(folder / RUN_MANIFEST))
+
+    def _unfinished_runs(self, dataset: str | None) -> list[Path]:
+        runs = [run for parent in self._run_parents(dataset) for run in sorted(parent.glob("*/"))]
+        return [run for run in runs if not (run / RUN_MANIFEST).exists()]
+
+    def _run_parents(self, dataset: str | None) -> list[Path]:
+        return [self.runs(dataset)] if dataset else sorted((self.root / "runs").glob("*/"))
 
 
 def cache_dir() -> Path:
@@ -104,6 +112,18 @@ def cache_dir() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "genrec"
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be a folder's, or that no later command would find.
+
+    Raises:
+        UsageError: it is empty, begins with a dot, or leads into another folder.
+    """
+    if not name.strip() or name.startswith(".") or {"/", "\\", "\0"} & set(name):
+        raise UsageError(
+            f"'{name}' cannot be a name: it becomes a folder's", "use letters, digits, - and _"
+        )
+
+
 def now() -> str:
     """The time in UTC, as ISO 8601 with microseconds: what `created` holds in every manifest."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
@@ -112,12 +132,15 @@ def now() -> str:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file so that it is either whole or absent."""
     partial = path.with_name(f"{_STAGING}{os.getpid()}-{path.name}")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -153,13 +176,18 @@ def publish(target: Path, manifest: str, *, force: bool, command: str) -> Iterat
     refuse_finished(target, manifest, force=force, command=command)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
-    staging = target.parent / f"{_STAGING}{os.getpid()}-{target.name}"
+    staging = target.with_name(f"{_STAGING}{os.getpid()}-{target.name}")
+    replaced = target.with_name(f"{_STAGING}{os.getpid()}-old-{target.name}")
+    for leftover in (staging, replaced):  # of a dead process that had our id, as in a container
+        shutil.rmtree(leftover, ignore_errors=True)
     staging.mkdir()
     try:
         yield staging
+        # Two renames lie between old and new, however long it takes to delete the old one.
         if target.exists():
-            _remove(target)
+            target.rename(replaced)
         staging.rename(target)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -171,13 +199,6 @@ def refuse_finished(target: Path, manifest: str, *, force: bool, command: str) -
             f"{target} is finished already, and nothing finished is overwritten",
             f"{command} --force   (or give the new one its own --name)",
         )
-
-
-def _remove(folder: Path) -> None:
-    """Remove a finished folder; it stops being finished at once, however large it is."""
-    doomed = folder.with_name(f"{_STAGING}{os.getpid()}-old-{folder.name}")
-    folder.rename(doomed)
-    shutil.rmtree(doomed)
 
 
 def _sweep(parent: Path) -> None:

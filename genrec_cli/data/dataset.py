@@ -111,9 +111,9 @@ def load_dataset(folder: Path) -> Dataset:
             fix,
         )
     try:
-        catalog = pq.read_table(folder / _CATALOG_FILE, schema=CATALOG)
-        sequences = pq.read_table(folder / _SEQUENCES_FILE, schema=SEQUENCES)
-    except (OSError, pa.ArrowInvalid) as error:
+        catalog = _read(folder / _CATALOG_FILE, CATALOG)
+        sequences = _read(folder / _SEQUENCES_FILE, SEQUENCES)
+    except (OSError, pa.ArrowException) as error:
         raise WorkspaceError(f"{folder} is damaged: {error}", fix) from None
     lists = sequences[ITEMS].combine_chunks()
     return Dataset(
@@ -126,6 +126,15 @@ def load_dataset(folder: Path) -> Dataset:
         offsets=lists.offsets.to_numpy().astype(np.int64),
         items=lists.values.to_numpy(),
     )
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    # `read_table(schema=…)` would fill a missing column with nulls.
+    table = pq.read_table(path)
+    for name in schema.names:
+        if name not in table.schema.names:
+            raise pa.ArrowInvalid(f"{path.name} has no column {name}")
+    return table.select(schema.names).cast(schema)
 
 
 def content_hash(catalog: pa.Table, sequences: pa.Table) -> str:

@@ -20,7 +20,7 @@ def check_output(path: Path, *, force: bool) -> None:
     """Refuse an output before the work begins.
 
     Raises:
-        UsageError: the ending is not one of ours, or the folder does not exist.
+        UsageError: the ending is not one of ours, the folder does not exist, or it is a folder.
         WorkspaceError: the file exists and `force` is not set.
     """
     if path.suffix not in _WRITERS:
@@ -30,6 +30,8 @@ def check_output(path: Path, *, force: bool) -> None:
         )
     if not path.parent.is_dir():
         raise UsageError(f"no such folder: {path.parent}", f"mkdir -p {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "name a file")
     if path.exists() and not force:
         raise WorkspaceError(f"{path} exists already", "add --force, or name another file")
 

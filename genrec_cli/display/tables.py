@@ -71,7 +71,7 @@ def plan_with_origins(report: PlanReport) -> RenderableType:
     for name, entry in report.document()["settings"].items():
         origin = entry["from"]
         style = "dim" if origin == "default" else ""
-        settings.add_row(name, str(entry["value"]), origin, style=style)
+        settings.add_row(name, Text(str(entry["value"])), Text(origin), style=style)
     return Group(planned(report), memory, settings)
 
 
@@ -109,7 +109,7 @@ def benched(report: BenchReport) -> RenderableType:
     best = {metric: max(row[metric] for row in rows) for metric in metrics}
     for row in rows:
         table.add_row(
-            row["system"],
+            Text(row["system"]),
             *(_cell(row, metric, best[metric]) for metric in metrics),
             f"{row['fit_seconds']:.1f} s",
             f"{row['rank_seconds']:.1f} s",
@@ -138,7 +138,7 @@ def _person(user: Mapping[str, Any]) -> Table:
     if len(history) > len(shown):
         left += f", the last {len(shown)}"
     table = Table(title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    table.add_column(left, style="dim")
+    table.add_column(Text(left), style="dim")
     table.add_column("", justify="right")
     table.add_column("Recommended next")
     table.add_column("log p", justify="right")
@@ -146,16 +146,17 @@ def _person(user: Mapping[str, Any]) -> Table:
     for line in range(max(len(shown), len(entries))):
         entry = entries[line] if line < len(entries) else None
         table.add_row(
-            shown[line] if line < len(shown) else "",
+            Text(shown[line] if line < len(shown) else ""),
             str(entry["rank"]) if entry else "",
-            entry["title"] if entry else "",
+            Text(entry["title"] if entry else ""),
             f"{entry['score']:.2f}" if entry else "",
         )
     return table
 
 
 def _table(title: str, first: str, *others: str, right: bool = True) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    # Text, here and wherever a name or a title is shown: a string's [brackets] would be markup.
+    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
     table.add_column(first)
     for name in others:
         table.add_column(name, justify="right" if right else "left")

@@ -45,8 +45,9 @@ def place_in_scores(scores: Scores, exclude: list[Items], targets: Items) -> Pla
     allowed[rows, targets] = target_scores
     above = np.count_nonzero(allowed > target_scores[:, None], axis=1)
     tied = np.count_nonzero(allowed == target_scores[:, None], axis=1)
-    # A target that can never be reached stands behind every item, not level with the excluded.
-    never = np.isneginf(target_scores)
+    # A target that can never be reached stands behind every item, not level with the excluded. So
+    # does one without a score: nothing compares with NaN, which would count as rank 1.
+    never = ~(target_scores > -np.inf)
     return Placement(np.where(never, scores.shape[1], above), np.where(never, 1, tied))
 
 

@@ -67,12 +67,13 @@ def make_plan(corpus: Corpus, config: Any, settings: FinetuneSettings, place: Pl
     with torch.device("meta"):
         skeleton: Any = AutoModelForCausalLM.from_config(config)
     parameters = sum(p.numel() for p in skeleton.parameters())
-    linear = [
-        module
+    named = {
+        name: module
         for name, module in skeleton.named_modules()
         if isinstance(module, torch.nn.Linear) and name != "lm_head"
-    ]
-    trainable = parameters if settings.train == "full" else _lora_size(linear, settings)
+    }
+    linear = list(named.values())
+    trainable = parameters if settings.train == "full" else _lora_size(named, settings)
     memory = _memory(corpus, config, settings, place, (parameters, trainable, _size(linear)))
     steps = planned_steps(len(corpus.training), settings)
     tokens = corpus.tokens / max(1, len(corpus.training)) * settings.batch_size * steps
@@ -118,8 +119,13 @@ def _memory(
     return {**memory, "total": sum(memory.values())}
 
 
-def _lora_size(linear: list[torch.nn.Linear], settings: FinetuneSettings) -> int:
-    return sum(settings.lora_rank * (m.in_features + m.out_features) for m in linear)
+def _lora_size(linear: dict[str, torch.nn.Linear], settings: FinetuneSettings) -> int:
+    targets = settings.lora_targets
+    return sum(
+        settings.lora_rank * (module.in_features + module.out_features)
+        for name, module in linear.items()
+        if targets == ("all-linear",) or any(f".{name}".endswith(f".{t}") for t in targets)
+    )
 
 
 def _size(linear: list[torch.nn.Linear]) -> int:

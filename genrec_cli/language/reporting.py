@@ -55,17 +55,14 @@ class Report(TrainerCallback):
         """Show and record the training loss, or an evaluation."""
         logs = logs or {}
         if "eval_loss" in logs:
+            _require_finite("validation", logs["eval_loss"], state.global_step)
             self._log.write({"step": state.global_step, "validation_loss": logs["eval_loss"]})
             self._task.figures({"validation": f"{logs['eval_loss']:.3f}"})
         elif "loss" in logs:
             self._on_loss(state.global_step, logs)
 
     def _on_loss(self, step: int, logs: dict[str, float]) -> None:
-        if not math.isfinite(logs["loss"]):
-            raise ModelError(
-                f"the training loss is {logs['loss']} at step {step}: training has diverged",
-                "lower the learning rate; the last good checkpoint is kept",
-            )
+        _require_finite("training", logs["loss"], step)
         seconds = self._watch.seconds
         targets, tokens = self._speed.targets / seconds, self._speed.tokens / seconds
         self._task.figures(
@@ -85,4 +82,12 @@ class Report(TrainerCallback):
                 "seconds": round(seconds, 3),
                 "peak_gb": round(peak_memory_gb(), 3),
             }
+        )
+
+
+def _require_finite(which: str, loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise ModelError(
+            f"the {which} loss is {loss} at step {step}: training has diverged",
+            "lower the learning rate; the last good checkpoint is kept",
         )

@@ -13,10 +13,11 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
 
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.language.backbones.load import quiet
 from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.metrics_log import MetricsLog
@@ -35,7 +36,7 @@ class Trained:
     Attributes:
         steps: optimiser steps.
         loss_before: validation loss of the untrained model, nats a title.
-        loss: validation loss of the model that is kept, the best of all evaluations.
+        loss: validation loss of the model that is kept, the best of all checkpoints.
         best_step: the step at which it was reached.
     """
 
@@ -73,7 +74,7 @@ def train(
     torch.set_flush_denormal(True)
     steps = planned_steps(len(corpus.training), settings)
     checkpoints = folder / "checkpoints"
-    resumed = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    resumed = _last_checkpoint(checkpoints)
     log = MetricsLog(folder / "metrics.jsonl")
     arguments = _arguments(checkpoints, settings, place, steps)
     trainer = WindowTrainer(
@@ -93,12 +94,20 @@ def train(
         progress.note("measuring the untrained model's validation loss")
         log.write({"step": 0, "validation_loss": trainer.evaluate()["eval_loss"]})
     if steps:
-        with progress.task("training", steps, "steps") as task:
+        with quiet(), progress.task("training", steps, "steps") as task:
             trainer.add_callback(Report(trainer.speed, task, log))
-            trainer.train(resume_from_checkpoint=resumed)
+            trainer.train(resume_from_checkpoint=resumed and str(resumed))
     evaluations = log.validation_losses()
-    best = min(evaluations, key=lambda step: evaluations[step])
-    return Trained(steps, evaluations[0], evaluations[best], best)
+    # The untrained weights are in no checkpoint, so they are kept only if nothing was trained.
+    kept = {step: loss for step, loss in evaluations.items() if step or not steps}
+    best = min(kept, key=lambda step: kept[step])
+    return Trained(steps, evaluations[0], kept[best], best)
+
+
+def _last_checkpoint(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that is whole: a kill while it was written leaves no state file."""
+    whole = [path.parent for path in checkpoints.glob(f"checkpoint-*/{TRAINER_STATE_NAME}")]
+    return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def planned_steps(windows: int, settings: FinetuneSettings) -> int:
@@ -126,6 +135,11 @@ class WindowTrainer(Trainer):
             self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps,
             self.args.seed,
         )
+
+    def _run_epoch(self, **options: Any) -> None:
+        """Train, but not a run resumed after its last step: the Trainer would take one more."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**options)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

@@ -54,17 +54,18 @@ def held_out_windows(cases: Cases, encoder: Encoder) -> list[Window]:
 def split_windows(
     items: NDArray[np.int32], encoder: Encoder, context_titles: int
 ) -> Iterator[Window]:
-    """Cut one sequence into windows of at most `encoder.max_length` tokens."""
+    """Cut one sequence into windows of at most `encoder.max_length` tokens, each with a target."""
     room = encoder.max_length - len(encoder.head)
-    ends = np.cumsum(encoder.titles.lengths[items])
-    start, first_target = 0, context_titles
+    begins = np.concatenate([[0], np.cumsum(encoder.titles.lengths[items])])
+    first_target, repeated = context_titles, float(room)
     while first_target < len(items):
-        used = int(ends[start - 1]) if start else 0
-        stop = int(np.searchsorted(ends, used + room, side="right"))
+        wanted = np.searchsorted(begins, begins[first_target] - repeated, side="right") - 1
+        # Long titles: the repeated ones may leave no room for a target.
+        oldest = np.searchsorted(begins, begins[first_target + 1] - room)
+        start = int(max(wanted, oldest))
+        stop = int(np.searchsorted(begins, begins[start] + room, side="right")) - 1
         yield Window(items[start:stop], first_target - start)
-        first_target = stop
-        shared = int(ends[stop - 1] - _OVERLAP * room)
-        start = max(start + 1, int(np.searchsorted(ends, shared, side="right")))
+        first_target, repeated = stop, _OVERLAP * room
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones import nano
-from genrec_cli.language.backbones.load import load_model
+from genrec_cli.language.backbones.load import load_model, quiet
 from genrec_cli.language.backbones.names import Source
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
@@ -66,8 +66,9 @@ def load_trained(source: Source, settings: FinetuneSettings, place: Place, folde
 
 def save_trained(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
     """Save an adapter, or all weights, with the tokenizer beside them (safetensors only)."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:
@@ -96,8 +97,15 @@ def _with_lora(model: Any, settings: FinetuneSettings) -> Any:
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
-        target_modules=targets[0] if len(targets) == 1 else list(targets),
+        # A lone string would be a pattern for PEFT, except for this one.
+        target_modules="all-linear" if targets == ("all-linear",) else list(targets),
         task_type="CAUSAL_LM",
     )
-    with seeded(settings.seed):
-        return get_peft_model(model, config)
+    try:
+        with seeded(settings.seed):
+            return get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(
+            f"no module of the base model can take a LoRA adapter by lora_targets {list(targets)}",
+            "name modules such as q_proj and v_proj, or set lora_targets: [all-linear]",
+        ) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers
+from bitsandbytes.nn import Linear4bit
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -28,7 +29,7 @@ def load_tokenizer(source: Source, titles: Sequence[str], instruction: str) -> T
     """The base model's tokenizer; nano's is trained on the titles and the instruction."""
     if source.kind == "nano":
         return nano.train_tokenizer(titles, instruction)
-    with _quiet(), _explained(source):
+    with quiet(), _explained(source):
         return AutoTokenizer.from_pretrained(_folder(source), **_offline(source))
 
 
@@ -37,7 +38,7 @@ def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
     if source.kind == "nano":
         with torch.device("meta"):
             return nano.build(len(tokenizer), max_length, 0.0, 0).config
-    with _quiet(), _explained(source):
+    with quiet(), _explained(source):
         return AutoConfig.from_pretrained(_folder(source), **_offline(source))
 
 
@@ -59,10 +60,22 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
         "device_map": {"": place.device},
         "quantization_config": _quantization(quantize, place.dtype),
     }
-    with _quiet(), _explained(source):
+    with quiet(), _explained(source):
         model = AutoModelForCausalLM.from_pretrained(_folder(source), **options, **_offline(source))
+    _keep_gradients(model)
     model.eval()
     return model
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keep NF4 weights in the layout that they are trained in.
+
+    On a CPU with AVX-512, bitsandbytes 0.50 repacks them at the first evaluation, for a product
+    that passes no gradient on: training would go on with wrong gradients and no error.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _quantization(quantize: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig | None:
@@ -126,8 +139,8 @@ def _explained(source: Source) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own bars and warnings off the terminal while loading."""
+def quiet() -> Iterator[None]:
+    """Keep the libraries' own bars and warnings off the terminal while they load or save."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

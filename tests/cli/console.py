@@ -1,0 +1,109 @@
+"""`genrec` as a person at a terminal runs it, in this process or in one of its own."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+from typer.testing import CliRunner
+
+from genrec_cli.cli import app
+
+ISOLATED: Final = {
+    "HF_HUB_OFFLINE": "1",
+    # Nothing listens there: whoever tries the network is refused at once.
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "NO_PROXY": "",
+    "no_proxy": "",
+    "COLUMNS": "200",
+    "TERMINAL_WIDTH": "200",
+    "TERM": "dumb",
+    "_TYPER_FORCE_DISABLE_TERMINAL": "1",
+    "PYTHONIOENCODING": "utf-8",
+}
+TINY_RUN: Final = "validation_users: 8\nevaluations: 1\nbatch_size: 8\nmicro_batch_size: 8\n"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output, which must be one JSON object and nothing else."""
+        document = json.loads(self.out)
+        assert isinstance(document, dict)
+        return document
+
+
+@dataclass(frozen=True)
+class Console:
+    """Runs `genrec` in a workspace, cut off from the network and from the user's caches."""
+
+    workspace: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the commands; hub and cache folders lie beside the workspace."""
+        beside = self.workspace.parent
+        return ISOLATED | {
+            "GENREC_WORKSPACE": str(self.workspace),
+            "GENREC_CACHE": str(beside / "cache"),
+            "HF_HOME": str(beside / "hub"),
+        }
+
+    def __call__(self, *args: str | Path) -> Outcome:
+        """Run in this process; a bug's traceback goes through to the test."""
+        with _restored():
+            os.environ.pop("FORCE_COLOR", None)
+            runner = CliRunner(env=self.environment)
+            result = runner.invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    def done(self, *args: str | Path) -> Outcome:
+        """Run in this process, and insist that it went well."""
+        outcome = self(*args)
+        assert outcome.code == 0, outcome.err
+        return outcome
+
+    def start(self, *args: str | Path) -> "subprocess.Popen[str]":
+        """Start a process of its own, to be killed or waited for."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "genrec_cli", *map(str, args)],
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Undo what the program does to its own process: variables, and logs turned off."""
+    before, disabled = dict(os.environ), logging.root.manager.disable
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        logging.disable(disabled)
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Rows of a Parquet file."""
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows

@@ -1,0 +1,141 @@
+"""Small real models, tokenizers and data for the model tests, and naive scoring to check against."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
+from genrec_cli.core.settings import FinetuneSettings, PrepareSettings
+from genrec_cli.data.build import build
+from genrec_cli.data.dataset import Dataset, load_dataset, write_dataset, write_manifest
+from genrec_cli.data.rawlog import RawLog
+from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.backbones.nano import train_tokenizer
+from genrec_cli.language.hardware import Place
+from genrec_cli.language.seeding import seeded
+
+VOCABULARY, END = 40, 0
+CPU = Place(torch.device("cpu"), torch.float32)
+Title = tuple[int, ...]
+
+
+def tiny_llama(vocabulary: int = VOCABULARY, seed: int = 0, **config: Any) -> Any:
+    """Two layers, 32 wide, two key-value heads for four heads; weights large enough to matter."""
+    settings = LlamaConfig(
+        **{
+            "vocab_size": vocabulary,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 256,
+            "initializer_range": 0.3,
+            "bos_token_id": None,
+            "eos_token_id": None,
+            "pad_token_id": 0,
+        }
+        | config
+    )
+    with seeded(seed):
+        return LlamaForCausalLM(settings).eval()
+
+
+def adapted(model: Any) -> Any:
+    """The model under LoRA adapters that are not zero."""
+    config = LoraConfig(
+        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    with seeded(1):
+        return get_peft_model(model, config).eval()
+
+
+def random_titles(count: int, seed: int) -> list[Title]:
+    """Different titles of one to five tokens out of few, so that they share beginnings."""
+    rng = random.Random(seed)
+    titles: dict[Title, None] = {}
+    while len(titles) < count:
+        titles[(*rng.choices(range(1, 6), k=rng.randint(1, 5)), END)] = None
+    return list(titles)
+
+
+def naive_scores(model: Any, titles: Sequence[Title], prompt: Sequence[int]) -> list[float]:
+    """log p of every title, each with a forward pass of its own and the titles themselves."""
+    return [naive_score(model, titles, prompt, title) for title in titles]
+
+
+def naive_score(
+    model: Any, titles: Sequence[Title], prompt: Sequence[int], title: Title
+) -> float:
+    """log p of a title: at each token a softmax over what follows its beginning in any title."""
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*prompt, *title]])).logits[0].double()
+    score = 0.0
+    for place, token in enumerate(title):
+        allowed = sorted({other[place] for other in titles if other[:place] == title[:place]})
+        chosen: Tensor = torch.log_softmax(logits[len(prompt) - 1 + place, allowed], 0)
+        score += float(chosen[allowed.index(token)])
+    return score
+
+
+def tiny_dataset(folder: Path, users: int = 40, items: int = 12) -> Dataset:
+    """Everybody walks round the same circle of items, now and then skipping some."""
+    rng = random.Random(3)
+    rows = []
+    for user in range(users):
+        item = rng.randrange(items)
+        for time in range(rng.randint(8, 20)):
+            rows.append((str(user), str(item % items), time, None))
+            item += 1 if rng.random() < 0.9 else rng.randrange(items)
+    ids = [str(item) for item in range(items)]
+    titles = [f"{'The Old ' * (item % 4)}Film {item} (19{item:02})" for item in range(items)]
+    log = RawLog(
+        interactions=pa.table(
+            [
+                pa.array(column, field.type)
+                for column, field in zip(zip(*rows, strict=True), INTERACTIONS, strict=True)
+            ],
+            schema=INTERACTIONS,
+        ),
+        items=pa.table([ids, titles], schema=RAW_ITEMS),
+        source="made",
+    )
+    built = build(log, PrepareSettings(min_user=3, min_item=1))
+    folder.mkdir(parents=True)
+    write_manifest(folder, {"hash": write_dataset(folder, built.catalog, built.sequences)})
+    return load_dataset(folder)
+
+
+def settings_for(**values: Any) -> FinetuneSettings:
+    """Settings of a run of some seconds."""
+    return FinetuneSettings(
+        **{
+            "base_model": "tiny",
+            "train": "full",
+            "instruction": "Titles:",
+            "max_length": 96,
+            "batch_size": 4,
+            "micro_batch_size": 2,
+            "learning_rate": 3e-3,
+            "warmup": 0.0,
+            "max_steps": 8,
+            "evaluations": 2,
+            "validation_users": 10,
+        }
+        | values
+    )
+
+
+def save_tiny(folder: Path, dataset: Dataset, **config: Any) -> Source:
+    """A tiny LLaMA with a tokenizer for a dataset, saved as a base model in a folder."""
+    tokenizer = train_tokenizer(dataset.titles, "Titles:")
+    tiny_llama(len(tokenizer), **config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Source("tiny", "folder", str(folder))

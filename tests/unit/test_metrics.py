@@ -1,0 +1,194 @@
+import math
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_data import dataset_of, items_of
+
+from genrec_cli.core.progress import SILENT
+from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.split import held_out
+from genrec_cli.evaluation.metrics import (
+    Placement,
+    hit_rate,
+    ndcg,
+    place_in_ranking,
+    place_in_scores,
+)
+from genrec_cli.evaluation.protocol import evaluate, figures, per_user_table, summary
+from genrec_cli.recommenders.base import Items, Ranking, Recommender, Scores, top_k
+
+NEVER = -math.inf
+
+
+def scores_of(*rows: Sequence[float]) -> Scores:
+    return np.array(rows, dtype=np.float32)
+
+
+def gain(rank: int, k: int) -> float:
+    return 1 / math.log2(rank + 1) if rank <= k else 0.0
+
+
+@pytest.mark.parametrize(
+    ("above", "tied", "k", "hit", "gained"),
+    [
+        (0, 1, 1, 1.0, 1.0),
+        (1, 1, 1, 0.0, 0.0),
+        (1, 1, 2, 1.0, 0.6309297535714574),  # 1 / log2(3)
+        (4, 1, 5, 1.0, 0.3868528072345416),  # 1 / log2(6)
+        (5, 1, 5, 0.0, 0.0),
+        (9, 1, 10, 1.0, 0.2890648263178879),  # 1 / log2(11)
+        (10, 1, 10, 0.0, 0.0),
+        (0, 2, 1, 0.5, 0.5),
+        (0, 2, 2, 1.0, 0.8154648767857287),  # (1 + 1 / log2(3)) / 2
+        (1, 4, 3, 0.5, 0.2827324383928644),  # (1 / log2(3) + 1 / 2 + 0 + 0) / 4
+        (3, 9, 3, 0.0, 0.0),
+        (99, 5, 10, 0.0, 0.0),
+    ],
+)
+def test_metrics_by_hand(above: int, tied: int, k: int, hit: float, gained: float) -> None:
+    placement = Placement(np.array([above]), np.array([tied]))
+    assert hit_rate(placement, k).tolist() == pytest.approx([hit])
+    assert ndcg(placement, k).tolist() == pytest.approx([gained])
+
+
+def mean_over_tie_orders(
+    scores: Sequence[float], candidates: Sequence[int], target: int, k: int
+) -> tuple[float, float]:
+    """HR and NDCG, averaged over every order of the candidates that the scores allow."""
+    orders = [
+        order
+        for order in permutations(candidates)
+        if all(scores[a] >= scores[b] for a, b in zip(order, order[1:], strict=False))
+    ]
+    ranks = [order.index(target) + 1 for order in orders]
+    hits = sum(rank <= k for rank in ranks) / len(ranks)
+    return hits, sum(gain(rank, k) for rank in ranks) / len(ranks)
+
+
+@given(
+    st.lists(st.integers(0, 2), min_size=2, max_size=6), st.sets(st.integers(0, 5)), st.data()
+)
+def test_ties_count_as_the_mean_over_every_order(
+    scores: list[int], excluded: set[int], data: st.DataObject
+) -> None:
+    target = data.draw(st.integers(0, len(scores) - 1))
+    k = data.draw(st.integers(1, 7))
+    gone = sorted(item for item in excluded if item < len(scores) and item != target)
+    candidates = [item for item in range(len(scores)) if item not in gone]
+    hit, gained = mean_over_tie_orders(scores, candidates, target, k)
+    placement = place_in_scores(scores_of(scores), [items_of(*gone)], items_of(target))
+    assert hit_rate(placement, k).tolist() == pytest.approx([hit])
+    assert ndcg(placement, k).tolist() == pytest.approx([gained])
+
+
+@pytest.mark.parametrize(
+    ("scores", "exclude", "target", "above", "tied"),
+    [
+        ([9, 8, 7, 6], [], 2, 2, 1),
+        ([9, 8, 7, 6], [0], 2, 1, 1),
+        ([9, 8, 7, 6], [0, 1], 2, 0, 1),  # excluded items take no place
+        ([9, 8, 7, 6], [3], 2, 2, 1),
+        ([5, 5, 5, 5], [0, 1], 3, 0, 2),  # and do not share one
+        ([9, 8, 7, 6], [2], 2, 2, 1),  # a target is never excluded
+        ([9, NEVER, NEVER, 6], [], 2, 4, 1),  # not level with what can never be reached either
+        ([9, NEVER, 7, 6], [0], 1, 4, 1),
+        ([9, math.nan, 7, 6], [], 1, 4, 1),  # without a score it is no hit
+        ([9, math.nan, 7, 6], [], 2, 1, 1),
+    ],
+)
+def test_where_a_target_stands(
+    scores: list[float], exclude: list[int], target: int, above: int, tied: int
+) -> None:
+    placement = place_in_scores(scores_of(scores), [items_of(*exclude)], items_of(target))
+    assert (placement.above.tolist(), placement.tied.tolist()) == ([above], [tied])
+
+
+def test_every_user_has_exclusions_of_her_own() -> None:
+    scores = np.broadcast_to(scores_of([3, 2, 1]), (2, 3))  # read-only, as popularity's are
+    placement = place_in_scores(scores, [items_of(0, 1), items_of()], items_of(2, 2))
+    assert placement.above.tolist() == [0, 2]
+
+
+def test_the_inputs_stay_as_they_were() -> None:
+    scores, exclude, targets = scores_of([3, 2, 1], [1, 2, 3]), [items_of(0)] * 2, items_of(2, 0)
+    place_in_scores(scores, exclude, targets)
+    top_k(scores, exclude, 2)
+    np.testing.assert_array_equal(scores, scores_of([3, 2, 1], [1, 2, 3]))
+    assert [items.tolist() for items in exclude] == [[0], [0]]
+    assert targets.tolist() == [2, 0]
+
+
+def test_a_target_outside_its_list_is_a_miss_at_every_cutoff() -> None:
+    ranking = Ranking(np.array([[4, 2], [4, -1]], dtype=np.int32), scores_of([-1, -2], [-1, NEVER]))
+    placement = place_in_ranking(ranking, items_of(2, 7))
+    assert placement.above.tolist() == [1, 2]
+    assert [hit_rate(placement, k).tolist() for k in (1, 2)] == [[0, 0], [1, 0]]
+
+
+class Lister:
+    """Ranks by fixed scores, and gives lists only."""
+
+    name = "lister"
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        self.fixed = scores_of(scores)
+
+    def fit(self, dataset: Dataset, seed: int) -> None: ...
+
+    def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
+        return top_k(np.tile(self.fixed, (len(histories), 1)), exclude, k)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {}
+
+
+class ScoringLister(Lister):
+    """The same, and scores the whole catalog."""
+
+    def scores(self, histories: Sequence[Items]) -> Scores:
+        return np.tile(self.fixed, (len(histories), 1))
+
+
+@pytest.mark.parametrize("kind", [Lister, ScoringLister])
+def test_a_target_in_its_own_history_stays_a_candidate(kind: type[Lister]) -> None:
+    # Both have seen 0 and 1; the first comes back to 1, which then stands first, 0 being seen.
+    dataset = dataset_of([[1, 0, 1], [0, 1, 3]])
+    system: Recommender = kind([9, 8, 7, 6])
+    result = evaluate(system, dataset, held_out(dataset, "test"), 4, 0, SILENT)
+    assert result.placement.above.tolist() == [0, 1]
+    assert result.placement.tied.tolist() == [1, 1]
+
+
+def test_a_row_is_the_mean_of_the_users_of_its_table() -> None:
+    dataset = dataset_of([[0, 1, 2], [1, 0, 3]])
+    cases = held_out(dataset, "test")
+    result = evaluate(Lister([9, 8, 7, 6]), dataset, cases, 2, 0, SILENT)
+    table = per_user_table(result, dataset, cases, [1, 2])
+    assert table.select(["system", "user_id", "item_id", "rank", "tied"]).to_pylist() == [
+        {"system": "lister", "user_id": "u0", "item_id": "i2", "rank": 1, "tied": 1},
+        {"system": "lister", "user_id": "u1", "item_id": "i3", "rank": 2, "tied": 1},
+    ]
+    row = summary(result, [1, 2], seed=0)
+    assert (row["system"], row["users"]) == ("lister", 2)
+    for metric in figures(result.placement, [1, 2]):
+        assert row[metric] == pytest.approx(np.mean(table[metric].to_pylist()))
+        low, high = row[f"{metric}_ci"]
+        assert low <= row[metric] <= high
+    assert (row["HR@1"], row["HR@2"], row["NDCG@1"]) == (0.5, 1.0, 0.5)
+
+
+def test_batches_of_users_give_what_one_batch_gives() -> None:
+    sequences = [[user % 7, 7, user % 5] for user in range(150)]  # three batches of 64
+    dataset = dataset_of(sequences, items=8)
+    cases = held_out(dataset, "test")
+    scores = [3.0, 1.0, 2.0, 2.0, 5.0, 0.0, 1.0, 4.0]
+    result = evaluate(ScoringLister(scores), dataset, cases, 3, 0, SILENT)
+    others = [h[h != t] for h, t in zip(cases.histories, cases.targets, strict=True)]
+    at_once = place_in_scores(scores_of(*[scores] * 150), others, cases.targets)
+    np.testing.assert_array_equal(result.placement.above, at_once.above)
+    np.testing.assert_array_equal(result.placement.tied, at_once.tied)
