@@ -1,5 +1,6 @@
 """`genrec finetune`: a dataset and a base model become a run that can write titles."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from genrec_cli.language.job import Job, Request, begin, identity, new_job, resu
 from genrec_cli.language.plan import Plan, make_plan
 from genrec_cli.language.prompt import Prompt, Tokenizer
 from genrec_cli.language.run import MODEL_FOLDER, RUN_FORMAT
-from genrec_cli.language.training import Trained, train
+from genrec_cli.language.training import CHECKPOINTS, Trained, train
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def finetune(
     Prompt(job.settings.instruction).save(job.folder)
     manifest = _manifest(job, report, trained) | watch.cost()
     write_json(job.folder / RUN_MANIFEST, manifest)
+    # Optimiser states take three times the model's size, and only unfinished runs are resumed.
+    shutil.rmtree(job.folder / CHECKPOINTS, ignore_errors=True)
     return FinetuneReport(job.folder, manifest)
 
 

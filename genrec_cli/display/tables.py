@@ -1,21 +1,22 @@
 """Reports as people read them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from genrec_cli.commands.bench import BenchReport
-from genrec_cli.commands.finetune import FinetuneReport, PlanReport
-from genrec_cli.commands.predict import PredictReport
-from genrec_cli.commands.prepare import PrepareReport
+if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
+    from genrec_cli.commands.bench import BenchReport
+    from genrec_cli.commands.finetune import FinetuneReport, PlanReport
+    from genrec_cli.commands.predict import PredictReport
+    from genrec_cli.commands.prepare import PrepareReport
 
 _HISTORY_SHOWN = 10
 
 
-def prepared(report: PrepareReport) -> RenderableType:
+def prepared(report: "PrepareReport") -> RenderableType:
     """The funnel, what decides ties, and what to do next."""
     manifest = report.manifest
     table = _table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
@@ -38,7 +39,7 @@ def prepared(report: PrepareReport) -> RenderableType:
     return Group(table, *map(Text, lines), _next(report.folder, "genrec finetune"))
 
 
-def planned(report: PlanReport) -> RenderableType:
+def planned(report: "PlanReport") -> RenderableType:
     """What a run will train on and take, before it is loaded."""
     job, plan = report.job, report.plan
     table = _table(f"Plan: {job.source.name} on {job.dataset.name}", "what", "how much")
@@ -62,7 +63,7 @@ def planned(report: PlanReport) -> RenderableType:
     return Group(table, Text(warning, style="bold yellow"))
 
 
-def plan_with_origins(report: PlanReport) -> RenderableType:
+def plan_with_origins(report: "PlanReport") -> RenderableType:
     """The plan, its memory by part, and where each setting came from."""
     memory = _table("Memory, estimated", "part", "GB")
     for part, size in report.plan.memory_gb.items():
@@ -75,7 +76,7 @@ def plan_with_origins(report: PlanReport) -> RenderableType:
     return Group(planned(report), memory, settings)
 
 
-def finetuned(report: FinetuneReport) -> RenderableType:
+def finetuned(report: "FinetuneReport") -> RenderableType:
     """What training reached, and what to do next."""
     manifest = report.manifest
     trained = manifest["trained"]
@@ -92,33 +93,31 @@ def finetuned(report: FinetuneReport) -> RenderableType:
     return Group(table, _next(report.folder, "genrec predict --user ID   and   genrec bench"))
 
 
-def predicted(report: PredictReport) -> RenderableType:
+def predicted(report: "PredictReport") -> RenderableType:
     """One table a person: what she chose, and what comes next; or where it was written."""
     if report.output is not None:
         return Text(f"{len(report.users):,} users, k = {report.k}, written to {report.output}")
     return Group(*(_person(user) for user in report.users), Text(f"run {report.run}", style="dim"))
 
 
-def benched(report: BenchReport) -> RenderableType:
+def benched(report: "BenchReport") -> RenderableType:
     """Systems by metrics, with intervals, times and the protocol below."""
     rows = report.manifest["rows"]
     metrics = [key for key in rows[0] if "@" in key and not key.endswith("_ci")]
     protocol = report.manifest["protocol"]
     title = f"{report.manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
-    table = _table(title, "system", *metrics, "fit", "rank", "peak")
+    table = _table(title, "system", *metrics, "seconds")
     best = {metric: max(row[metric] for row in rows) for metric in metrics}
     for row in rows:
         table.add_row(
             Text(row["system"]),
             *(_cell(row, metric, best[metric]) for metric in metrics),
-            f"{row['fit_seconds']:.1f} s",
-            f"{row['rank_seconds']:.1f} s",
-            f"{row['peak_gb']:.1f} GB",
+            f"{row['fit_seconds']:.0f}+{row['rank_seconds']:.0f}",
         )
     ties = protocol["time_ties"]
     notes = (
         f"Full ranking of {protocol['items']:,} items, {protocol['candidates']}; score ties by "
-        f"expected value; 95 % bootstrap intervals below each figure.\n"
+        f"expected value; 95 % bootstrap intervals below each figure; seconds to fit + rank.\n"
         f"Time ties by {ties['rule']}: they decide the test item of {ties['share']:.1%} of users."
     )
     return Group(table, Text(notes, style="dim"), Text(f"written to {report.folder}", style="dim"))
@@ -127,7 +126,8 @@ def benched(report: BenchReport) -> RenderableType:
 def _cell(row: Mapping[str, Any], metric: str, best: float) -> Text:
     low, high = row[f"{metric}_ci"]
     style = "bold green" if row[metric] == best else ""
-    interval = Text(f"\n{low:.4f}–{high:.4f}", style="dim")
+    # Without the leading zeros four figures fit beside each other in 80 columns.
+    interval = Text(f"\n{low:.4f}–{high:.4f}".replace("0.", "."), style="dim")
     return Text(f"{row[metric]:.4f}", style=style).append_text(interval)
 
 
@@ -157,7 +157,7 @@ def _person(user: Mapping[str, Any]) -> Table:
 def _table(title: str, first: str, *others: str, right: bool = True) -> Table:
     # Text, here and wherever a name or a title is shown: a string's [brackets] would be markup.
     table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right" if right else "left")
     return table

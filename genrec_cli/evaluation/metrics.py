@@ -75,7 +75,7 @@ def ndcg(placement: Placement, k: int) -> Figures:
 
     Example:
         >>> rank_1_and_rank_3 = Placement(np.array([0, 2]), np.array([1, 1]))
-        >>> ndcg(rank_1_and_rank_3, k=10).tolist()
+        >>> ndcg(rank_1_and_rank_3, k=10).round(9).tolist()
         [1.0, 0.5]
     """
     gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])

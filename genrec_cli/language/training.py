@@ -26,6 +26,7 @@ from genrec_cli.language.reporting import Report, Speed
 from genrec_cli.language.sampler import LengthGroupedOrder
 from genrec_cli.language.windows import WindowDataset, collate, count_targets
 
+CHECKPOINTS = "checkpoints"
 _LOGS = 100  # lines of metrics.jsonl in a run
 
 
@@ -73,7 +74,7 @@ def train(
     # into denormal numbers, on which a CPU is six times slower (reference/decoding.md, trap 8).
     torch.set_flush_denormal(True)
     steps = planned_steps(len(corpus.training), settings)
-    checkpoints = folder / "checkpoints"
+    checkpoints = folder / CHECKPOINTS
     resumed = _last_checkpoint(checkpoints)
     log = MetricsLog(folder / "metrics.jsonl")
     arguments = _arguments(checkpoints, settings, place, steps)
@@ -96,7 +97,7 @@ def train(
     if steps:
         with quiet(), progress.task("training", steps, "steps") as task:
             trainer.add_callback(Report(trainer.speed, task, log))
-            trainer.train(resume_from_checkpoint=resumed and str(resumed))
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     evaluations = log.validation_losses()
     # The untrained weights are in no checkpoint, so they are kept only if nothing was trained.
     kept = {step: loss for step, loss in evaluations.items() if step or not steps}
@@ -136,10 +137,10 @@ class WindowTrainer(Trainer):
             self.args.seed,
         )
 
-    def _run_epoch(self, **options: Any) -> None:
+    def _run_epoch(self, *args: Any, **options: Any) -> None:
         """Train, but not a run resumed after its last step: the Trainer would take one more."""
         if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**options)
+            super()._run_epoch(*args, **options)  # type: ignore[no-untyped-call]
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device

@@ -13,6 +13,12 @@ def console(tmp_path: Path) -> Console:
     return Console(tmp_path / "workspace")
 
 
+@pytest.fixture
+def empty(console: Console) -> Console:
+    """The same, by the name of what is in it."""
+    return console
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Console:
     """A workspace with the dataset `sample` and no run; not to be changed."""

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 from typer.testing import CliRunner
 
 from genrec_cli.cli import app
@@ -107,3 +110,21 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     """Rows of a Parquet file."""
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
+
+
+def movielens_folder(folder: Path, *, users: int, items: int, events: int) -> Path:
+    """Random ratings laid out as MovieLens 20M and later; each user meets the items in turn."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    user = np.arange(events) % users
+    columns = {
+        "userId": user + 1,
+        "movieId": (user * 7 + np.arange(events) // users) % items + 1,
+        "rating": generator.integers(1, 6, events),
+        "timestamp": generator.integers(0, 10**9, events),
+    }
+    csv.write_csv(pa.table(columns), folder / "ratings.csv")
+    titles = [f"Film {item} ({1900 + item % 100})" for item in range(1, items + 1)]
+    movies = {"movieId": range(1, items + 1), "title": titles, "genres": ["Drama"] * items}
+    csv.write_csv(pa.table({k: pa.array(v) for k, v in movies.items()}), folder / "movies.csv")
+    return folder

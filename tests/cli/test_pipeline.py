@@ -5,7 +5,7 @@ import pytest
 
 from genrec_cli.core.workspace import Workspace
 
-from .console import Console, rows_of
+from .console import TINY_RUN, Console, rows_of
 
 FOUR_COMMANDS = [
     ("prepare", "sample", "--force"),
@@ -113,12 +113,15 @@ def test_quiet_leaves_only_the_report(changeable: Console, command: tuple[str, .
     assert outcome.out.strip()
 
 
-def test_equal_seeds_train_equal_models(prepared: Console, changeable: Console) -> None:
+def test_an_equal_seed_trains_an_equal_model_and_another_seed_another(
+    finetuned: tuple[Console, dict[str, Any]], changeable: Console
+) -> None:
     config = changeable.workspace.parent / "tiny.yaml"
-    config.write_text("validation_users: 8\nevaluations: 1\nbatch_size: 2\nmicro_batch_size: 2\n")
-    shared = ("finetune", "--base-model", "nano", "--max-steps", "1", "--config", config, "--json")
-    one, same, other = (
-        changeable.done(*shared, "--seed", seed).json["trained"] for seed in ("1", "1", "2")
-    )
-    assert one == same
-    assert one["loss_before"] != other["loss_before"]
+    config.write_text(TINY_RUN)
+    shared = ("finetune", "--base-model", "nano", "--config", config, "--json")
+    again = changeable.done(*shared, "--max-steps", "3").json
+    assert again["run"] == "nano-2"
+    assert again["trained"] == finetuned[1]["trained"]
+    other = changeable.done(*shared, "--max-steps", "0", "--seed", "1").json
+    assert other["trained"]["steps"] == 0
+    assert other["trained"]["loss_before"] != again["trained"]["loss_before"]

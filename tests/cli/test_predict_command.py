@@ -7,14 +7,16 @@ import pytest
 
 from genrec_cli.core.workspace import Workspace
 
-from .console import Console, rows_of
+from .console import Console, movielens_folder, rows_of
 
 PAIR = ("--user", "v001", "--user", "v002")
 
 
-def dataset_of(console: Console) -> tuple[dict[str, str], dict[str, list[str]]]:
+def dataset_of(
+    console: Console, name: str = "sample"
+) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Item id -> title, and user id -> titles in order, read from the files."""
-    folder = Workspace(console.workspace).dataset("sample")
+    folder = Workspace(console.workspace).dataset(name)
     catalog = rows_of(folder / "catalog.parquet")
     titles = [row["title"] for row in catalog]
     sequences = rows_of(folder / "sequences.parquet")
@@ -125,13 +127,17 @@ def test_users_are_read_from_a_file(
     assert [person["user_id"] for person in said["users"]] == users
 
 
-def test_everybody_gets_titles(console: Console, changeable: Console, tmp_path: Path) -> None:
+def test_everybody_gets_titles_also_from_an_untrained_run(console: Console, tmp_path: Path) -> None:
+    source = movielens_folder(tmp_path / "log", users=20, items=12, events=200)
+    console.done("prepare", "movielens", "--source", source, "--name", "few")
+    console.done("finetune", "--base-model", "nano", "--max-steps", "0")
     path = tmp_path / "all.parquet"
-    changeable.done("predict", "--all", "-k", "1", "--output", path)
-    _, users = dataset_of(changeable)
+    console.done("predict", "--all", "-k", "2", "--output", path)
+    _, users = dataset_of(console, "few")
     rows = rows_of(path)
-    assert [row["user_id"] for row in rows] == list(users)
+    assert [row["user_id"] for row in rows if row["rank"] == 1] == list(users)
     assert not [row for row in rows if row["title"] in users[row["user_id"]]]
+    assert len({(row["user_id"], row["title"]) for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Source:
     """A tiny LLaMA in a folder; bitsandbytes wants multiples of 64 on a CPU."""
-    return save_tiny(tmp_path_factory.mktemp("base"), dataset, hidden_size=64, intermediate_size=128)
+    return save_tiny(
+        tmp_path_factory.mktemp("base"), dataset, hidden_size=64, intermediate_size=128
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
 """Quantised and plain base models train, are saved as safetensors, and load to equal logits."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-from bitsandbytes.nn import Linear4bit, Params4bit
-from tiny import CPU, settings_for
+from bitsandbytes.nn.modules import Linear4bit, Params4bit
+from safetensors.torch import load_file
+from tiny import CPU, Steps, settings_for
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.progress import SILENT
@@ -151,6 +153,37 @@ def test_an_evaluation_leaves_the_gradients_as_they_were(
     assert after.keys() == before.keys()
     for name, gradient in before.items():
         torch.testing.assert_close(after[name], gradient, rtol=1e-5, atol=1e-6)
+
+
+def adapter(model: Any) -> dict[str, torch.Tensor]:
+    return {
+        name.replace(".default", ""): weight.detach()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+
+
+@pytest.mark.parametrize("way", ["nf4", "int8", "lora"])
+def test_an_adapter_resumes_exactly_and_keeps_its_best_checkpoint(
+    base: Source, tokenizer: Tokenizer, dataset: Dataset, tmp_path: Path, way: str
+) -> None:
+    settings = WAYS[way].model_copy(
+        update={"learning_rate": 0.1, "max_steps": 7, "evaluations": 3, "lora_dropout": 0.1}
+    )
+    corpus = make_corpus(dataset, tokenizer, settings)
+    kept = {}
+    for name, stop_at in (("whole", None), ("stopped", 5), ("stopped", None)):
+        model, folder = trainable_model(base, tokenizer, settings, CPU), tmp_path / name
+        folder.mkdir(exist_ok=True)
+        with nullcontext() if stop_at is None else pytest.raises(KeyboardInterrupt):
+            trained = train(model, corpus, settings, CPU, folder, Steps(stop_at))
+            kept[name] = adapter(model)
+            best = folder / "checkpoints" / f"checkpoint-{trained.best_step}"
+            saved = load_file(best / "adapter_model.safetensors")
+            assert [n for n, w in saved.items() if not torch.equal(w, kept[name][n])] == []
+    assert kept.keys() == {"whole", "stopped"}
+    for weight, expected in zip(kept["stopped"].values(), kept["whole"].values(), strict=True):
+        assert torch.equal(weight, expected)
 
 
 def test_packed_weights_count_as_the_weights_they_hold(base: Source, tokenizer: Tokenizer) -> None:

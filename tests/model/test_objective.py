@@ -115,7 +115,9 @@ def test_a_catalog_of_one_title_costs_nothing() -> None:
     loss = loss_of(model, catalog, [Window(np.zeros(3, np.int32), 1)])
     loss.backward()
     assert loss.item() == 0
-    assert not head_weight(model).grad.any()
+    gradient = head_weight(model).grad
+    assert gradient is not None
+    assert not gradient.any()
 
 
 def test_gradients_reach_the_head_only_at_tokens_that_some_title_has_a_choice_of() -> None:
@@ -123,7 +125,9 @@ def test_gradients_reach_the_head_only_at_tokens_that_some_title_has_a_choice_of
     model = tiny_llama()
     loss_of(model, catalog, [Window(np.array([0, 1, 2, 0], np.int32), 1)]).backward()
     # 8, 9 and the end are forced; 20 to 22 are the prompt's and no title's.
-    assert head_weight(model).grad.abs().sum(1).nonzero().flatten().tolist() == [1, 2, 3, 4]
+    gradient = head_weight(model).grad
+    assert gradient is not None
+    assert gradient.abs().sum(1).nonzero().flatten().tolist() == [1, 2, 3, 4]
     assert all(p.grad.any() for p in base_model(model).get_decoder().layers.parameters())
 
 

@@ -105,7 +105,8 @@ def test_a_beam_as_wide_as_the_catalog_ranks_as_naive_scoring_does(model: Any) -
 def recorded(model: Any) -> Iterator[list[Tensor]]:
     """The ids of every call of the decoder."""
     calls: list[Tensor] = []
-    handle = base_model(model).get_decoder().register_forward_pre_hook(
+    decoder = base_model(model).get_decoder()
+    handle = decoder.register_forward_pre_hook(
         lambda _, __, inputs: calls.append(inputs["input_ids"].clone()), with_kwargs=True
     )
     yield calls
@@ -135,7 +136,8 @@ def test_a_batch_gives_each_user_what_she_gets_alone() -> None:
 
 def test_bfloat16_ranks_by_scores_near_those_of_float32() -> None:
     model, titles = tiny_llama(initializer_range=0.1), random_titles(20, 3)
-    trie, exclude = build_trie(titles), [[] for _ in PROMPTS]
+    trie = build_trie(titles)
+    exclude: list[list[int]] = [[] for _ in PROMPTS]
     exact = beam_search(TreeModel(model), trie, PROMPTS, 20, exclude, 20)
     rough = beam_search(TreeModel(model.bfloat16()), trie, PROMPTS, 20, exclude, 20)
     for user in range(len(PROMPTS)):

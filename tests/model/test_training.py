@@ -1,52 +1,26 @@
 """Training runs of some steps: they learn, keep the best weights, resume exactly, and say so."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-from tiny import CPU, settings_for, tiny_llama
+from tiny import CPU, Steps, settings_for, tiny_llama
 
 from genrec_cli.core.errors import ModelError
-from genrec_cli.core.progress import SILENT, Progress, Task
+from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.metrics_log import MetricsLog
 from genrec_cli.language.objective import TrieLoss, head_weight, last_hidden
 from genrec_cli.language.prompt import Tokenizer
-from genrec_cli.language.training import Trained, planned_steps, train
+from genrec_cli.language.training import Trained, train
 from genrec_cli.language.windows import collate
 
 Weights = Mapping[str, torch.Tensor]
-
-
-class Steps:
-    """A progress display that notes how far each task came, and may raise at a step."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.done = 0.0
-        self.notes: list[str] = []
-        self.shown: dict[str, str] = {}
-        self._stop_at = stop_at
-
-    @contextmanager
-    def task(self, title: str, total: float | None, unit: str) -> Iterator[Task]:
-        yield self
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def advance(self, amount: float = 1) -> None:
-        self.done += amount
-        if self._stop_at is not None and self.done >= self._stop_at:
-            raise KeyboardInterrupt
-
-    def figures(self, values: Mapping[str, str]) -> None:
-        self.shown |= values
 
 
 class Run(NamedTuple):
@@ -123,8 +97,8 @@ def test_the_untrained_model_is_measured_as_naive_evaluation_does(finished: Run)
     assert finished.trained.loss_before == pytest.approx(expected, rel=1e-5)
 
 
-# The second learns nothing but to forget, so that the best checkpoint is not the last.
-@pytest.mark.parametrize("learning_rate", [3e-3, 1e-1])
+# Too little learning and too much: neither is at its best at the end.
+@pytest.mark.parametrize("learning_rate", [3e-3, 0.3])
 def test_the_weights_of_the_best_evaluation_are_kept(
     prepared: Corpus, tmp_path: Path, learning_rate: float
 ) -> None:
@@ -132,6 +106,7 @@ def test_the_weights_of_the_best_evaluation_are_kept(
     done = run(prepared, tmp_path / "run", settings)
     evaluated = {x["step"]: x["validation_loss"] for x in done.lines if "validation_loss" in x}
     del evaluated[0]
+    assert done.trained.best_step < 12
     assert done.trained.loss == min(evaluated.values()) == evaluated[done.trained.best_step]
     assert validation_loss(done.model, done.corpus) == pytest.approx(done.trained.loss, rel=1e-5)
 
@@ -262,21 +237,3 @@ def test_no_steps_leave_the_weights_as_they_were(prepared: Corpus, tmp_path: Pat
     assert (done.trained.steps, done.trained.best_step) == (0, 0)
     assert done.trained.loss == done.trained.loss_before
     assert done.trained.loss == pytest.approx(validation_loss(done.model, prepared), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("windows", "values", "steps"),
-    [
-        (24, {"epochs": 3}, 18),
-        (25, {"epochs": 3}, 21),
-        (25, {"epochs": 0.5}, 4),
-        (1, {"epochs": 1}, 1),
-        (24, {"epochs": 3, "max_steps": 5}, 5),
-        (24, {"epochs": 3, "max_steps": 0}, 0),
-    ],
-)
-def test_steps_follow_from_epochs_unless_they_are_given(
-    windows: int, values: dict[str, Any], steps: int
-) -> None:
-    settings = settings_for(**{"max_steps": None, "batch_size": 4} | values)
-    assert planned_steps(windows, settings) == steps

@@ -1,7 +1,8 @@
-"""Small real models, tokenizers and data for the model tests, and naive scoring to check against."""
+"""Small real models, tokenizers and data for the model tests, and naive scoring to compare."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from genrec_cli.core.progress import Task
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
 from genrec_cli.core.settings import FinetuneSettings, PrepareSettings
 from genrec_cli.data.build import build
@@ -24,6 +26,31 @@ from genrec_cli.language.seeding import seeded
 VOCABULARY, END = 40, 0
 CPU = Place(torch.device("cpu"), torch.float32)
 Title = tuple[int, ...]
+
+
+class Steps:
+    """A progress display that notes how far each task came, and may raise at a step."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.done = 0.0
+        self.notes: list[str] = []
+        self.shown: dict[str, str] = {}
+        self._stop_at = stop_at
+
+    @contextmanager
+    def task(self, title: str, total: float | None, unit: str) -> Iterator[Task]:
+        yield self
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def advance(self, amount: float = 1) -> None:
+        self.done += amount
+        if self._stop_at is not None and self.done >= self._stop_at:
+            raise KeyboardInterrupt
+
+    def figures(self, values: Mapping[str, str]) -> None:
+        self.shown |= values
 
 
 def tiny_llama(vocabulary: int = VOCABULARY, seed: int = 0, **config: Any) -> Any:
@@ -71,12 +98,14 @@ def naive_scores(model: Any, titles: Sequence[Title], prompt: Sequence[int]) -> 
     return [naive_score(model, titles, prompt, title) for title in titles]
 
 
-def naive_score(
-    model: Any, titles: Sequence[Title], prompt: Sequence[int], title: Title
-) -> float:
+def naive_score(model: Any, titles: Sequence[Title], prompt: Sequence[int], title: Title) -> float:
     """log p of a title: at each token a softmax over what follows its beginning in any title."""
     with torch.no_grad():
-        logits = model(input_ids=torch.tensor([[*prompt, *title]])).logits[0].double()
+        logits = (
+            model(input_ids=torch.tensor([[*prompt, *title]], device=model.device))
+            .logits[0]
+            .double()
+        )
     score = 0.0
     for place, token in enumerate(title):
         allowed = sorted({other[place] for other in titles if other[:place] == title[:place]})
@@ -115,22 +144,20 @@ def tiny_dataset(folder: Path, users: int = 40, items: int = 12) -> Dataset:
 
 def settings_for(**values: Any) -> FinetuneSettings:
     """Settings of a run of some seconds."""
-    return FinetuneSettings(
-        **{
-            "base_model": "tiny",
-            "train": "full",
-            "instruction": "Titles:",
-            "max_length": 96,
-            "batch_size": 4,
-            "micro_batch_size": 2,
-            "learning_rate": 3e-3,
-            "warmup": 0.0,
-            "max_steps": 8,
-            "evaluations": 2,
-            "validation_users": 10,
-        }
-        | values
-    )
+    defaults: dict[str, Any] = {
+        "base_model": "tiny",
+        "train": "full",
+        "instruction": "Titles:",
+        "max_length": 96,
+        "batch_size": 4,
+        "micro_batch_size": 2,
+        "learning_rate": 3e-3,
+        "warmup": 0.0,
+        "max_steps": 8,
+        "evaluations": 2,
+        "validation_users": 10,
+    }
+    return FinetuneSettings(**defaults | values)
 
 
 def save_tiny(folder: Path, dataset: Dataset, **config: Any) -> Source:

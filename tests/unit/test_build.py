@@ -46,10 +46,11 @@ def test_items_stand_in_time_order(settings: PrepareSettings) -> None:
 
 
 def test_the_file_decides_on_equal_times_if_asked() -> None:
-    forth = one_user(("c", 1), ("a", 1), ("b", 1), ("d", 0))
-    assert sequences(build(raw_log(forth), FILE_TIES)) == {"u": ["d", "c", "a", "b"]}
+    tied = [str(37 * place % 100) for place in range(100)]  # enough for an unstable sort to show
+    forth = one_user(*((item, 1) for item in tied), ("first", 0))
+    assert sequences(build(raw_log(forth), FILE_TIES)) == {"u": ["first", *tied]}
     back = build(raw_log(forth[::-1]), FILE_TIES)
-    assert sequences(back) == {"u": ["d", "b", "a", "c"]}
+    assert sequences(back) == {"u": ["first", *tied[::-1]]}
 
 
 def test_the_hash_orders_equal_times_by_neither_file_nor_id() -> None:

@@ -70,9 +70,7 @@ def mean_over_tie_orders(
     return hits, sum(gain(rank, k) for rank in ranks) / len(ranks)
 
 
-@given(
-    st.lists(st.integers(0, 2), min_size=2, max_size=6), st.sets(st.integers(0, 5)), st.data()
-)
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=6), st.sets(st.integers(0, 5)), st.data())
 def test_ties_count_as_the_mean_over_every_order(
     scores: list[int], excluded: set[int], data: st.DataObject
 ) -> None:

@@ -80,8 +80,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(key: str, fix: str) -> None:
         ),
         (
             {"quantize": "nf5"},
-            "option 'quantize' (my.yaml) cannot be 'nf5': "
-            "input should be 'none', 'nf4' or 'int8'",
+            "option 'quantize' (my.yaml) cannot be 'nf5': input should be 'none', 'nf4' or 'int8'",
         ),
         (
             {"seed": -1},
@@ -110,7 +109,7 @@ def test_a_wrong_value_is_refused_with_its_origin(values: dict[str, Any], messag
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        PrepareSettings().seed = 1  # type: ignore[misc]
+        PrepareSettings().seed = 1
 
 
 @pytest.mark.parametrize(

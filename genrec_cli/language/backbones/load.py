@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn.modules import Linear4bit
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -59,6 +59,9 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
         "attention_dropout": dropout,
         "device_map": {"": place.device},
         "quantization_config": _quantization(quantize, place.dtype),
+        "use_safetensors": True,
+        # Transformers 5.23 looks for an adapter, on the hub too, whatever local_files_only says.
+        "adapter_kwargs": _offline(source),
     }
     with quiet(), _explained(source):
         model = AutoModelForCausalLM.from_pretrained(_folder(source), **options, **_offline(source))
