@@ -92,6 +92,8 @@ def spread(option: str, args: Sequence[str]) -> list[str]:
         >>> spread("--k", ["--k", "5", "10", "--users", "100"])
         ['--k', '5', '--k', '10', '--users', '100']
     """
+    joined = f"{option}="
+    args = [part for a in args for part in (a.split("=", 1) if a.startswith(joined) else [a])]
     result: list[str] = []
     numbers = 0  # how many numbers have followed the option; 0 when it is not being read
     for arg in args:

@@ -112,10 +112,8 @@ def _systems(
     """The systems asked for, checked before the first one runs; baselines come first."""
     runs = {folder.name: folder for folder in workspace.finished_runs(dataset.name)}
     if not names:
-        fresh = {n: f for n, f in runs.items() if read_run(f)["dataset_hash"] == dataset.hash}
-        for stale in runs.keys() - fresh.keys():
-            progress.note(f"leaving out run {stale}: it was trained on another version of the data")
-        return [*(make() for make in BASELINES.values()), *(GenRec(f) for f in fresh.values())]
+        fitting = [folder for folder in runs.values() if _fits(folder, dataset, progress)]
+        return [*(make() for make in BASELINES.values()), *map(GenRec, fitting)]
     for name in names:
         if name not in BASELINES and name not in runs:
             known = ", ".join([*BASELINES, *runs])
@@ -123,6 +121,16 @@ def _systems(
         if name in runs:
             require_same_dataset(read_run(runs[name]), dataset, name)
     return [BASELINES[name]() if name in BASELINES else GenRec(runs[name]) for name in names]
+
+
+def _fits(run: Path, dataset: Dataset, progress: Progress) -> bool:
+    """Whether a run nobody asked for by name can be measured; if not, it is said why."""
+    try:
+        require_same_dataset(read_run(run), dataset, run.name)
+    except WorkspaceError as error:
+        progress.note(f"leaving out: {error.message}")
+        return False
+    return True
 
 
 @contextmanager

@@ -217,4 +217,8 @@ def _finished(parent: Path, manifest: str) -> list[Path]:
 
 
 def _created(manifest: Path) -> str:
-    return str(read_json(manifest).get("created", ""))
+    """When an artefact was finished; a damaged one sorts first, and tells when it is read."""
+    try:
+        return str(read_json(manifest).get("created", ""))
+    except WorkspaceError:
+        return ""

@@ -115,6 +115,8 @@ def load_dataset(folder: Path) -> Dataset:
         sequences = _read(folder / _SEQUENCES_FILE, SEQUENCES)
     except (OSError, pa.ArrowException) as error:
         raise WorkspaceError(f"{folder} is damaged: {error}", fix) from None
+    if content_hash(catalog, sequences) != manifest.get("hash"):
+        raise WorkspaceError(f"{folder} is damaged: its tables are not those it was made with", fix)
     lists = sequences[ITEMS].combine_chunks()
     return Dataset(
         folder=folder,

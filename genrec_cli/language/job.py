@@ -8,7 +8,14 @@ from typing import Any
 from genrec_cli.core.errors import UsageError, WorkspaceError
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.settings import FinetuneSettings, Layer, Resolved, read_yaml, resolve
-from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, now, read_json, write_json
+from genrec_cli.core.workspace import (
+    RUN_MANIFEST,
+    Workspace,
+    check_name,
+    now,
+    read_json,
+    write_json,
+)
 from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.language.backbones.choose import default_base_model, default_preset
 from genrec_cli.language.backbones.names import Source, find_source
@@ -65,6 +72,8 @@ def new_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
     resolved = _resolve(request, progress)
     source = find_source(resolved.settings.base_model)
     runs = workspace.runs(dataset.name)
+    if request.name is not None:
+        check_name(request.name)
     if request.name is not None and (runs / request.name).exists():
         raise WorkspaceError(
             f"there is a run '{request.name}' on dataset '{dataset.name}' already",

@@ -20,7 +20,7 @@ _OVERLAP = 0.125
 NO_TARGET = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Window:
     """A run of one user's items; those from `first_target` on are predicted."""
 
@@ -68,7 +68,7 @@ def split_windows(
         first_target, repeated = stop, _OVERLAP * room
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """A window as token ids.
 

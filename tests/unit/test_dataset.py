@@ -183,3 +183,13 @@ def test_an_unknown_user_is_offered_the_nearest_ids(tmp_path: Path) -> None:
     assert caught.value.fix is not None
     near = caught.value.fix.removeprefix("nearest ids: ").split("   ")[0].split(", ")
     assert set(near) == {"1", "12", "123"}
+
+
+def test_tables_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "one", CLEAR)
+    written(tmp_path / "other", TIED)
+    one, other = (tmp_path / name / "sequences.parquet" for name in ("one", "other"))
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(WorkspaceError, match="not those it was made with") as refused:
+        load_dataset(tmp_path / "one")
+    assert refused.value.fix == AGAIN

@@ -238,3 +238,10 @@ def test_a_name_that_cannot_be_a_folders_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["ml-1m", "my_shop 2", "Läden", "v1.2"])
 def test_other_names_are_taken(name: str) -> None:
     check_name(name)
+
+
+def test_a_damaged_neighbour_does_not_hide_a_dataset(tmp_path: Path) -> None:
+    whole = finished(tmp_path / "data" / "whole", "2026")
+    damaged = finished(tmp_path / "data" / "damaged", "2027")
+    (damaged / MANIFEST).write_text("{")
+    assert Workspace(tmp_path).find_dataset(None) == whole

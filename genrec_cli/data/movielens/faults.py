@@ -104,8 +104,7 @@ def _header(text: str) -> tuple[dict[str, int], tuple[str, str] | None]:
 def _separated(seen: str, expected: str) -> tuple[str, str]:
     return (
         f"separated by {named(seen)} where {named(expected)} is due",
-        f"write {named(expected)} between the fields, or read the file with "
-        "`genrec prepare table --source …`",
+        f"write {named(expected)} between the fields",
     )
 
 
