@@ -227,7 +227,11 @@ def test_nothing_is_said_but_through_the_progress(
     run(prepared, tmp_path / "run", settings_for(max_steps=2), steps)
     assert capfd.readouterr() == ("", "")
     assert steps.done == 2
-    assert steps.notes == ["measuring the untrained model's validation loss"]
+    assert steps.notes[0] == "measuring the untrained model's validation loss"
+    # Two steps at this rate make the tiny model worse, which must not go unsaid.
+    assert len(steps.notes) == 2
+    assert steps.notes[1].startswith("the best checkpoint's validation loss")
+    assert "is worse than the untrained model's" in steps.notes[1]
     assert steps.shown.keys() == {"loss", "targets/s", "tokens/s", "validation"}
 
 
