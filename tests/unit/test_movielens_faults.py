@@ -21,7 +21,6 @@ from genrec_cli.data.movielens import VARIANTS, detect_layout, read_movielens
 MEND = "mend or delete that line, or download the data again"
 AGAIN = "download the data again"
 ENCODE = "save the file as UTF-8, or download the data again"
-TABLE = "read the file with `genrec prepare table --source …`"
 GOOD = RATINGS_DAT.splitlines(keepends=True)[0].encode()
 
 
@@ -43,22 +42,22 @@ GOOD = RATINGS_DAT.splitlines(keepends=True)[0].encode()
         (
             b"1,1193,5,978300760\n",
             ":1: separated by ',' where '::' is due: '1,1193,5,978300760'",
-            f"write '::' between the fields, or {TABLE}",
+            "write '::' between the fields",
         ),
         (
             b"1\t1193\t5\t978300760\n",
             ":1: separated by a tab where '::' is due: '1\\t1193\\t5\\t978300760'",
-            f"write '::' between the fields, or {TABLE}",
+            "write '::' between the fields",
         ),
         (
             b"1:1193:5:978300760\n",
             ":1: separated by ':' where '::' is due: '1:1193:5:978300760'",
-            f"write '::' between the fields, or {TABLE}",
+            "write '::' between the fields",
         ),
         (
             GOOD + b"1:x:914:x:3:x:9\n",
             ":2: separated by ':' where '::' is due: '1:x:914:x:3:x:9'",
-            f"write '::' between the fields, or {TABLE}",
+            "write '::' between the fields",
         ),
         (
             GOOD + b"1::914::3::yesterday\n",
