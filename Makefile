@@ -10,8 +10,9 @@ DEMO := genrec-workspace/demo
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/.installed
+	rm -rf $(DEMO)
 	$(GENREC) doctor --workspace $(DEMO)
-	$(GENREC) prepare sample --workspace $(DEMO) --force
+	$(GENREC) prepare sample --workspace $(DEMO)
 	$(GENREC) finetune --preset demo --workspace $(DEMO)
 	$(GENREC) predict --user v042 --workspace $(DEMO)
 	$(GENREC) predict --history 'Toy Story (1995); Shrek (2001); Finding Nemo (2003)' --workspace $(DEMO)

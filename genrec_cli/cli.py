@@ -4,7 +4,6 @@ Nothing heavy is imported here at the top: `genrec --help` must answer in half a
 command imports what it needs when it is called.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -139,13 +138,13 @@ def prepare(
         Path | None, typer.Option(help="Folder or zip on this machine; nothing is downloaded.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
-    min_user: Annotated[int | None, typer.Option(help="Fewest events a user has. [5]")] = None,
-    min_item: Annotated[int | None, typer.Option(help="Fewest events an item has. [5]")] = None,
+    min_user: Annotated[int | None, typer.Option(help="Fewest events a user; default: 5.")] = None,
+    min_item: Annotated[int | None, typer.Option(help="Fewest events an item; default: 5.")] = None,
     min_rating: Annotated[float | None, typer.Option(help="Drop events rated lower.")] = None,
     ties: Annotated[
-        Ties | None, typer.Option(help="Order of equal timestamps. [hash, by the seed]")
+        Ties | None, typer.Option(help="Order of equal timestamps; default: hash.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the tie hash. [0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the tie hash; default: 0.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished dataset.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
     as_json: JsonOption = False,
@@ -188,7 +187,8 @@ def finetune(
         typer.Option(help="nano, smollm2, llama-7b, …, a hub id, a folder or a .gguf file."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Named settings: nano, cpu, 24gb, demo. [by base model]")
+        str | None,
+        typer.Option(help="Settings: nano, cpu, 24gb, demo; default: by base model."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     quantize: Annotated[Quantize | None, typer.Option(help="Bits of the frozen weights.")] = None,
@@ -288,12 +288,12 @@ def predict(
 def bench(
     *,
     k: Annotated[
-        list[str] | None, typer.Option("--k", help="Cutoffs, as in --k 5 10. [5 10]")
+        list[str] | None, typer.Option("--k", help="Cutoffs, as in --k 5 10, the default.")
     ] = None,
     dataset: DatasetOption = None,
     systems: Annotated[
         list[str] | None,
-        typer.Option(help="Runs and baselines by name; repeatable. [all of the dataset's]"),
+        typer.Option(help="Runs and baselines by name; repeatable; default: all."),
     ] = None,
     users: Annotated[int | None, typer.Option(help="How many users, drawn by the seed.")] = None,
     split: Annotated[SplitName, typer.Option(help="Which held-out item.")] = SplitName.test,
@@ -406,7 +406,3 @@ def _hush() -> None:
     os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

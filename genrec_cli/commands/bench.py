@@ -1,9 +1,10 @@
 """`genrec bench`: every system on the same users, candidates and questions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +21,8 @@ from genrec_cli.data.split import held_out, sample_rows
 from genrec_cli.evaluation.protocol import evaluate, per_user_table, summary
 from genrec_cli.language.run import read_run, require_same_dataset
 from genrec_cli.recommenders.base import Recommender
+from genrec_cli.recommenders.baselines import BASELINES
 from genrec_cli.recommenders.genrec import GenRec
-from genrec_cli.recommenders.popularity import Popularity
-
-BASELINES: Final = {"popularity": Popularity}
-"""Name -> baseline; all of them run by default."""
 
 _PER_USER_FILE: Final = "per_user.parquet"
 
@@ -75,7 +73,8 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     systems = _systems(workspace, dataset, request.systems, progress)
     cases = held_out(dataset, request.split, sample_rows(dataset, request.users, request.seed))
     rows, tables, descriptions = [], [], {}
-    for system in systems:
+    for make in systems:
+        system = make()  # the one before, its model with it, is let go here
         with _named(system.name):
             result = evaluate(system, dataset, cases, max(request.cutoffs), request.seed, progress)
         rows.append(summary(result, request.cutoffs, request.seed))
@@ -108,19 +107,19 @@ def _check(request: BenchRequest) -> None:
 
 def _systems(
     workspace: Workspace, dataset: Dataset, names: Sequence[str], progress: Progress
-) -> list[Recommender]:
+) -> list[Callable[[], Recommender]]:
     """The systems asked for, checked before the first one runs; baselines come first."""
     runs = {folder.name: folder for folder in workspace.finished_runs(dataset.name)}
     if not names:
         fitting = [folder for folder in runs.values() if _fits(folder, dataset, progress)]
-        return [*(make() for make in BASELINES.values()), *map(GenRec, fitting)]
+        return [*BASELINES.values(), *(partial(GenRec, folder) for folder in fitting)]
     for name in names:
         if name not in BASELINES and name not in runs:
             known = ", ".join([*BASELINES, *runs])
             raise UsageError(f"unknown system '{name}'", f"known are: {known}")
         if name in runs:
             require_same_dataset(read_run(runs[name]), dataset, name)
-    return [BASELINES[name]() if name in BASELINES else GenRec(runs[name]) for name in names]
+    return [BASELINES.get(name) or partial(GenRec, runs[name]) for name in names]
 
 
 def _fits(run: Path, dataset: Dataset, progress: Progress) -> bool:

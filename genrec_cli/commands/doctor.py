@@ -10,16 +10,17 @@ from typing import Any, Final, Literal
 
 from genrec_cli.core.provenance import versions
 from genrec_cli.core.workspace import Workspace, cache_dir
+from genrec_cli.language.backbones.choose import LARGE_GPU_GB
 from genrec_cli.language.backbones.names import HUB_NAMES, hub_cached, hub_reachable, wheel_gguf
 from genrec_cli.language.hardware import hardware
 
 State = Literal["ok", "advice", "problem"]
 
 _FITS: Final = (
-    # model, memory to train with the preset at its micro-batch (GB), preset
+    # model, free memory to ask for (GB; measured for nano and smollm2), preset
     ("nano", 1.5, "nano"),
-    ("smollm2", 4.0, "cpu"),
-    ("llama-7b", 12.0, "24gb"),
+    ("smollm2", 8.0, "cpu"),
+    ("llama-7b", LARGE_GPU_GB, "24gb"),
 )
 _FREE_DISK_GB: Final = 2.0
 
@@ -78,7 +79,7 @@ def _processor() -> Finding:
         seen += f", {machine.free_gb:.1f} of {machine.total_gb:.1f} GB free"
     if machine.bfloat16:
         return Finding("processor", "ok", f"{seen}, bfloat16")
-    return Finding("processor", "advice", f"{seen}, no bfloat16", "expect half the speed")
+    return Finding("processor", "advice", f"{seen}, no bfloat16", "training is slower without it")
 
 
 def _gpu() -> Finding:
@@ -86,7 +87,7 @@ def _gpu() -> Finding:
     if machine.gpu is not None:
         memory = f"{machine.free_gb:.0f} of {machine.total_gb:.0f} GB free"
         return Finding("GPU", "ok", f"{machine.gpu}, {memory}; {machine.torch_build}")
-    fix = "models up to SmolLM2 train here; LLaMA-7B needs an NVIDIA GPU with 16 GB or more"
+    fix = "models up to SmolLM2 train here; LLaMA-7B is for a GPU with 20 GB or more"
     return Finding("GPU", "advice", f"none in sight ({machine.torch_build})", fix)
 
 

@@ -81,9 +81,9 @@ def prepare(
     """
     watch = Stopwatch()
     _check(raw)
-    if name is not None:
-        check_name(name)
-    target = workspace.dataset(name or _default_name(raw))
+    name = _default_name(raw) if name is None else name
+    check_name(name)
+    target = workspace.dataset(name)
     command = f"genrec prepare {raw.kind}"
     refuse_finished(target, DATASET_MANIFEST, force=force, command=command)
     log = _read(workspace, raw, progress)

@@ -5,8 +5,10 @@ is written last, and finished folders appear by one rename, so a kill leaves not
 that a later command could take for whole.
 """
 
+import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ DATASET_MANIFEST: Final = "dataset.json"
 RUN_MANIFEST: Final = "run.json"
 BENCH_MANIFEST: Final = "metrics.json"
 _STAGING: Final = ".partial-"
+_LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,32 @@ def check_name(name: str) -> None:
     """Refuse a name that cannot be a folder's, or that no later command would find.
 
     Raises:
-        UsageError: it is empty, begins with a dot, or leads into another folder.
+        UsageError: it holds more than letters, digits, `-`, `_` and, inside, dots and spaces.
     """
-    if not name.strip() or name.startswith(".") or {"/", "\\", "\0"} & set(name):
+    if not re.fullmatch(r"[\w-][\w. -]*", name):
         raise UsageError(
-            f"'{name}' cannot be a name: it becomes a folder's", "use letters, digits, - and _"
+            f"'{name}' cannot be a name: it becomes a folder's", "use letters, digits, -, _ and ."
         )
 
 
 def now() -> str:
     """The time in UTC, as ISO 8601 with microseconds: what `created` holds in every manifest."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes; the lock goes with its process, however that ends.
+
+    Raises:
+        WorkspaceError: another process holds it.
+    """
+    with (folder / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkspaceError(f"{folder} is in use by another process", "let it end") from None
+        yield
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -8,8 +8,8 @@ Shapes: B users, N new tokens a user, D width of the model, M rows of hidden sta
 (tokens of edges, or children), I items. A slot is a token appended behind the prompt.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -58,12 +58,6 @@ class StepModel(Protocol):
 
     def start(self, prompts: Sequence[Sequence[int]]) -> Session:
         """Run every prompt once."""
-
-
-# model, trie, prompts, k, exclude, and how wide or how long to search
-Search: TypeAlias = Callable[
-    [StepModel, TokenTrie, Sequence[Sequence[int]], int, Exclude, int], Ranking
-]
 
 
 class Expander:

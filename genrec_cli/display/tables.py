@@ -117,7 +117,8 @@ def benched(report: "BenchReport") -> RenderableType:
     ties = protocol["time_ties"]
     notes = (
         f"Full ranking of {protocol['items']:,} items, {protocol['candidates']}; score ties by "
-        f"expected value; 95 % bootstrap intervals below each figure; seconds to fit + rank.\n"
+        f"expected value; 95 % bootstrap intervals below each figure; seconds to fit (or load) "
+        f"and to rank.\n"
         f"Time ties by {ties['rule']}: they decide the test item of {ties['share']:.1%} of users."
     )
     return Group(table, Text(notes, style="dim"), Text(f"written to {report.folder}", style="dim"))

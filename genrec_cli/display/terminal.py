@@ -13,12 +13,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.progress import Task as RichTask
+from rich.text import Text
 
 from genrec_cli.core.errors import GenrecError
 from genrec_cli.core.progress import SILENT, Task
@@ -88,16 +90,32 @@ class BarProgress:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn() if total is not None else TextColumn(""),
             TextColumn(unit),
-            TimeElapsedColumn(),
-            TextColumn("left" if total is not None else ""),
-            TimeRemainingColumn() if total is not None else TextColumn(""),
-            TextColumn("[dim]{task.fields[figures]}"),
+            TimeElapsedColumn() if total is None else _TimeLeft(),
         )
-        with Progress(*columns, console=self.console, transient=True) as bars:
+        with _Bars(*columns, console=self.console, transient=True) as bars:
             yield _Bar(bars, bars.add_task(title, total=total, figures=""))
+
+
+class _TimeLeft(ProgressColumn):
+    """Rate, and the time that is left."""
+
+    def render(self, task: RichTask) -> Text:
+        if not task.speed or task.time_remaining is None:
+            return Text("")
+        return Text(f"{task.speed:,.1f}/s  {_clock(task.time_remaining)} left", style="dim")
+
+
+class _Bars(Progress):
+    """A bar, and below it the figures of its task, which would not fit beside it."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        for task in self.tasks:
+            if task.fields["figures"]:
+                yield Text(f"  {task.fields['figures']}", style="dim")
 
 
 @dataclass

@@ -32,7 +32,7 @@ class Evaluation:
     Attributes:
         system: its name.
         placement: where each user's target stood.
-        fit_seconds: wall time of fitting; 0 for what was trained before.
+        fit_seconds: wall time of fitting, or of loading what was trained before.
         rank_seconds: wall time of ranking all users.
         peak_gb: largest memory of the process so far.
     """

@@ -45,6 +45,13 @@ def best_place() -> Place:
     return Place(torch.device("cpu"), torch.bfloat16 if _cpu_has_bfloat16() else torch.float32)
 
 
+def peak_gpu_gb() -> float | None:
+    """Most GPU memory that tensors of this process have taken, in GB; None without a GPU."""
+    if not torch.cuda.is_available():
+        return None
+    return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+
+
 def hardware() -> Hardware:
     """Look at this machine."""
     built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "for CPUs only"

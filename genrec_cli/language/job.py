@@ -1,6 +1,7 @@
 """Deciding on a run: which data, which base model, which settings, which folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from genrec_cli.core.workspace import (
     RUN_MANIFEST,
     Workspace,
     check_name,
+    locked,
     now,
     read_json,
     write_json,
@@ -119,7 +121,8 @@ def _preset(name: str) -> Layer:
 
 def resumed_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
     """The newest unfinished run of the dataset, with the settings that it was begun with."""
-    if any(value is not None for value in (request.flags or {}).values()) or request.config:
+    given = [*(request.flags or {}).values(), request.config, request.preset]
+    if any(value is not None for value in given):
         raise UsageError(
             "--resume goes on with the run's own settings and takes no others",
             "leave them out, or start a new run without --resume",
@@ -133,7 +136,7 @@ def resumed_job(workspace: Workspace, request: Request, progress: Progress) -> J
             "start a new run without --resume",
         )
     settings = FinetuneSettings(**begun["settings"])
-    resolved = Resolved(settings, dict.fromkeys(begun["settings"], f"run {folder.name}"))
+    resolved = Resolved(settings, begun["origins"])
     progress.note(f"going on with run {folder.name}")
     return Job(folder, dataset, Source(**begun["base"]), resolved)
 
@@ -148,11 +151,27 @@ def _unfinished(runs: Path, name: str | None) -> Path:
     return max(open_runs, key=lambda folder: str(read_json(folder / SETTINGS_FILE)["created"]))
 
 
-def begin(job: Job) -> None:
-    """Write down what the run is, so that `--resume` can go on with it."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    if not (job.folder / SETTINGS_FILE).exists():
-        write_json(job.folder / SETTINGS_FILE, {"created": now(), **identity(job)})
+@contextmanager
+def begun(job: Job, *, anew: bool) -> Iterator[None]:
+    """Hold a run's folder while it is trained, with what `--resume` needs written in it.
+
+    Args:
+        job: the run.
+        anew: whether the folder must be new; else the run is resumed.
+
+    Raises:
+        WorkspaceError: another process trains this run, or has just begun one of its name.
+    """
+    try:
+        job.folder.mkdir(parents=True, exist_ok=not anew)
+    except FileExistsError:
+        raise WorkspaceError(f"another process has just begun run '{job.folder.name}'") from None
+    with locked(job.folder):
+        if anew:
+            origins = dict(job.resolved.origins)
+            settings = {"created": now(), **identity(job), "origins": origins}
+            write_json(job.folder / SETTINGS_FILE, settings)
+        yield
 
 
 def identity(job: Job) -> dict[str, Any]:

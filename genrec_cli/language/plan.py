@@ -1,7 +1,8 @@
 """What a training run will take, before any weight is loaded: a first estimate.
 
 Memory counts weights, adapter, gradients, Adam's two moments and activations (Korthikanti et al.
-2022, eq. 1: 34 bytes a token, layer and unit of width in 16 bits, twice that in 32). Time counts
+2022, eq. 1: 34 bytes a token, layer and unit of width in 16 bits, twice that in 32; LoRA keeps
+float32 copies of its inputs, dropped out and not, and outputs besides). Time counts
 2 FLOP a parameter and token for each pass (forward, backward through activations, and through
 weights if they are trained) at the speed that a small matrix product reaches on this machine.
 """
@@ -9,7 +10,7 @@ weights if they are trained) at the speed that a small matrix product reaches on
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -20,6 +21,7 @@ from genrec_cli.language.hardware import Place, hardware
 from genrec_cli.language.training import planned_steps
 
 _WEIGHT_BYTES: Final = {"nf4": 0.52, "int8": 1.0}  # double quantisation adds 0.13 bits a weight
+_PROGRAM_BYTES: Final = 0.5e9  # Python, PyTorch and the other libraries, measured
 _EFFICIENCY: Final = 0.5  # of a whole training step, against a bare matrix product
 
 
@@ -73,8 +75,11 @@ def make_plan(corpus: Corpus, config: Any, settings: FinetuneSettings, place: Pl
         if isinstance(module, torch.nn.Linear) and name != "lm_head"
     }
     linear = list(named.values())
-    trainable = parameters if settings.train == "full" else _lora_size(named, settings)
-    memory = _memory(corpus, config, settings, place, (parameters, trainable, _size(linear)))
+    adapted = _adapted(named, settings)
+    adapters = sum(settings.lora_rank * (m.in_features + m.out_features) for m in adapted)
+    trainable = parameters if settings.train == "full" else adapters
+    sizes = _Sizes(parameters, trainable, _size(linear), _lora_bytes(adapted))
+    memory = _memory(corpus, config, settings, place, sizes)
     steps = planned_steps(len(corpus.training), settings)
     tokens = corpus.tokens / max(1, len(corpus.training)) * settings.batch_size * steps
     passes = 3 if settings.train == "full" else 2
@@ -92,14 +97,21 @@ def make_plan(corpus: Corpus, config: Any, settings: FinetuneSettings, place: Pl
     )
 
 
+class _Sizes(NamedTuple):
+    parameters: int
+    trainable: int
+    linear: int
+    lora_bytes: int
+
+
 def _memory(
     corpus: Corpus,
     config: Any,
     settings: FinetuneSettings,
     place: Place,
-    sizes: tuple[int, int, int],
+    sizes: "_Sizes",
 ) -> dict[str, float]:
-    parameters, trainable, linear = sizes
+    parameters, trainable, linear, lora_bytes = sizes
     full = 4 if settings.train == "full" else place.dtype.itemsize
     linear_bytes = _WEIGHT_BYTES.get(settings.quantize, full)
     longest = int(corpus.training.token_counts.max(initial=0))
@@ -111,7 +123,8 @@ def _memory(
         "adapter": 0 if settings.train == "full" else trainable * 4,
         "gradients": trainable * 4,
         "optimiser": trainable * 8,
-        "activations": tokens * activation,
+        "activations": tokens * (activation + lora_bytes),
+        "program": _PROGRAM_BYTES if place.device.type == "cpu" else 0,
         # Every second token is a decision at most; the loss keeps logits and their softmax.
         "logits": tokens / 2 * titles_tokens * 4 * 2,
     }
@@ -119,13 +132,28 @@ def _memory(
     return {**memory, "total": sum(memory.values())}
 
 
-def _lora_size(linear: dict[str, torch.nn.Linear], settings: FinetuneSettings) -> int:
+def _adapted(
+    linear: dict[str, torch.nn.Linear], settings: FinetuneSettings
+) -> list[torch.nn.Linear]:
+    """Layers that get an adapter; none when every weight is trained."""
+    if settings.train == "full":
+        return []
     targets = settings.lora_targets
-    return sum(
-        settings.lora_rank * (module.in_features + module.out_features)
+    everything = targets == ("all-linear",)
+    return [
+        module
         for name, module in linear.items()
-        if targets == ("all-linear",) or any(f".{name}".endswith(f".{t}") for t in targets)
-    )
+        if everything or any(f".{name}".endswith(f".{target}") for target in targets)
+    ]
+
+
+def _lora_bytes(adapted: list[torch.nn.Linear]) -> int:
+    """Bytes a token that adapters keep for the backward pass.
+
+    Of a layer's input a float32 copy, its dropped-out copy and the mask; of its output the
+    update, in float32.
+    """
+    return sum(9 * m.in_features + 4 * m.out_features for m in adapted)
 
 
 def _size(linear: list[torch.nn.Linear]) -> int:

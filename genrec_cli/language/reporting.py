@@ -14,10 +14,14 @@ from genrec_cli.language.metrics_log import MetricsLog
 
 @dataclass
 class Speed:
-    """What has been trained on since the start of the process."""
+    """What has been trained on since the start of the process, and in how many seconds.
+
+    The time of evaluations and checkpoints is not in it.
+    """
 
     tokens: int = 0
     targets: int = 0
+    seconds: float = 0.0
 
 
 class Report(TrainerCallback):
@@ -28,6 +32,8 @@ class Report(TrainerCallback):
         self._task = task
         self._log = log
         self._watch = Stopwatch()
+        self._step = Stopwatch()
+        self._earlier = 0.0  # seconds that a resumed run had taken before
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -36,12 +42,20 @@ class Report(TrainerCallback):
         self._watch = Stopwatch()
         if state.global_step:
             self._log.cut_after(state.global_step)
+            self._earlier = max((line.get("seconds", 0.0) for line in self._log.lines()), default=0)
             self._task.advance(state.global_step)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Time the step."""
+        self._step = Stopwatch()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Move the bar."""
+        self._speed.seconds += self._step.seconds
         self._task.advance(1)
 
     def on_log(
@@ -63,8 +77,8 @@ class Report(TrainerCallback):
 
     def _on_loss(self, step: int, logs: dict[str, float]) -> None:
         _require_finite("training", logs["loss"], step)
-        seconds = self._watch.seconds
-        targets, tokens = self._speed.targets / seconds, self._speed.tokens / seconds
+        targets = self._speed.targets / self._speed.seconds
+        tokens = self._speed.tokens / self._speed.seconds
         self._task.figures(
             {
                 "loss": f"{logs['loss']:.3f}",
@@ -79,7 +93,7 @@ class Report(TrainerCallback):
                 "learning_rate": logs["learning_rate"],
                 "targets_per_second": round(targets, 2),
                 "tokens_per_second": round(tokens, 2),
-                "seconds": round(seconds, 3),
+                "seconds": round(self._earlier + self._watch.seconds, 3),
                 "peak_gb": round(peak_memory_gb(), 3),
             }
         )

@@ -12,7 +12,7 @@ from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.trie import TokenTrie
 from genrec_cli.language.backbones.adapt import load_trained
 from genrec_cli.language.backbones.load import load_tokenizer
-from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.backbones.names import Source, find_source
 from genrec_cli.language.corpus import make_encoder, make_trie
 from genrec_cli.language.hardware import best_place
 from genrec_cli.language.prompt import Encoder, Prompt
@@ -77,13 +77,20 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     manifest = read_run(folder)
     require_same_dataset(manifest, dataset, folder.name)
     settings = FinetuneSettings(**manifest["settings"])
-    source = Source(**manifest["base"])
+    source = _found_again(Source(**manifest["base"]))
     model_folder = folder / MODEL_FOLDER
     saved = Source(source.name, "folder", str(model_folder))
     tokenizer = load_tokenizer(saved, dataset.titles, settings.instruction)
     encoder = make_encoder(dataset, tokenizer, Prompt.load(folder), settings.max_length)
     model = load_trained(source, settings, best_place(), model_folder)
     return LoadedRun(folder.name, manifest, encoder, make_trie(encoder), TreeModel(model))
+
+
+def _found_again(source: Source) -> Source:
+    """The base model of a run; a wheel's file lies elsewhere in another virtual environment."""
+    if source.kind == "gguf" and not Path(source.location).is_file():
+        return find_source(source.name)
+    return source
 
 
 def _short(digest: str) -> str:

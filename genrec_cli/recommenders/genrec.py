@@ -12,8 +12,9 @@ from genrec_cli.language.run import LoadedRun, load_run
 from genrec_cli.recommenders.base import Items, Ranking
 
 _USERS_AT_ONCE: Final = 16
-# Beams beyond the k wanted: a beam of exactly k misses more of the true top k.
-_BEAMS_PER_PLACE: Final = 2
+# Wide enough that the beam finds what a beam of 400 does (nano on ML-1M, 128 users; 20 beams find
+# .96 of it at nine tenths of the time), and fixed, so that HR@5 does not depend on the other k.
+_BEAMS: Final = 64
 
 
 class GenRec:
@@ -44,13 +45,13 @@ class GenRec:
         )
 
     def describe(self) -> Mapping[str, Any]:
-        """The run's manifest."""
-        return self._loaded().manifest
+        """The run's manifest, and how wide the search is."""
+        return {**self._loaded().manifest, "beams": _BEAMS}
 
     def _rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         run = self._loaded()
         prompts = [run.encoder.prompt(history) for history in histories]
-        return beam_search(run.model, run.trie, prompts, k, exclude, beams=k * _BEAMS_PER_PLACE)
+        return beam_search(run.model, run.trie, prompts, k, exclude, beams=max(_BEAMS, k))
 
     def _loaded(self) -> LoadedRun:
         if self._run is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -83,11 +84,19 @@ class Console:
         assert outcome.code == 0, outcome.err
         return outcome
 
-    def start(self, *args: str | Path) -> "subprocess.Popen[str]":
+    def in_its_own_process(self, *args: str, environment: Mapping[str, str]) -> Outcome:
+        """Run in a process of its own, with some variables of its own."""
+        process = self.start(*args, environment=environment)
+        out, err = process.communicate(timeout=300)
+        return Outcome(process.returncode, out, err)
+
+    def start(
+        self, *args: str | Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> "subprocess.Popen[str]":
         """Start a process of its own, to be killed or waited for."""
         return subprocess.Popen(
             [sys.executable, "-m", "genrec_cli", *map(str, args)],
-            env=os.environ | self.environment,
+            env={**os.environ, **self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

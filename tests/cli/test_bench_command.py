@@ -129,3 +129,12 @@ def test_a_run_on_other_data_is_left_out_with_a_note_otherwise(stale: Console) -
     left_out = "leaving out: run 'nano-1' was trained on another version of dataset 'sample'"
     assert outcome.err.startswith(left_out)
     assert outcome.err.count("\n") == 1
+
+
+def test_a_figure_does_not_depend_on_the_other_cutoffs(trained: Console) -> None:
+    rows = [
+        trained.done("bench", "--systems", "nano-1", "--users", "40", "--k", k, "--json").json
+        for k in ("5", "5,10,20")
+    ]
+    one, other = (document["rows"][0]["HR@5"] for document in rows)
+    assert one == other

@@ -45,6 +45,7 @@ def fill_hub_cache(home: Path, repo: str) -> None:
     snapshot = home / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
+    (snapshot / "model.safetensors").write_text("")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from bitsandbytes.nn.modules import Linear4bit, Params4bit
 from safetensors.torch import load_file
-from tiny import CPU, Steps, settings_for
+from tiny import CPU, Steps, parameter_counts, settings_for
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.progress import SILENT
@@ -16,7 +16,6 @@ from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.backbones.adapt import (
     load_trained,
-    parameter_counts,
     save_trained,
     trainable_model,
 )

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import CPU, save_tiny, settings_for, tiny_llama
+from tiny import CPU, parameter_counts, save_tiny, settings_for, tiny_llama
 from transformers import LlamaConfig
 
 from genrec_cli.core.progress import SILENT
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.language.backbones.adapt import parameter_counts, trainable_model
+from genrec_cli.language.backbones.adapt import trainable_model
 from genrec_cli.language.backbones.load import load_config, load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
 from genrec_cli.language.corpus import make_corpus

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.decoding.pool import Ranking
-from genrec_cli.decoding.search import Search, Session, StepModel, beam_search
+from genrec_cli.decoding.search import Session, StepModel, beam_search
 from genrec_cli.decoding.trie import build_trie
 
 torch.set_num_threads(1)
@@ -286,6 +286,6 @@ def test_a_model_gone_to_nan_is_an_error_not_a_short_ranking() -> None:
 def test_the_fakes_and_the_search_fit_their_protocols() -> None:
     model: StepModel = PathModel()
     session: Session = model.start([[1]])
-    search: Search = beam_search
+    search = beam_search
     assert len(session.root) == 1
     assert search(model, build_trie([[1, END]]), [[1]], 1, [[]], 1).items.tolist() == [[0]]

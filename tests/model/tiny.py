@@ -166,3 +166,11 @@ def save_tiny(folder: Path, dataset: Dataset, **config: Any) -> Source:
     tiny_llama(len(tokenizer), **config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Source("tiny", "folder", str(folder))
+
+
+def parameter_counts(model: Any) -> tuple[int, int]:
+    """Trainable and all parameters; packed 4-bit weights count as the weights they hold."""
+    parameters = list(model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    packed = sum(p.numel() * 2 if p.dtype == torch.uint8 else p.numel() for p in parameters)
+    return trainable, packed

@@ -229,7 +229,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
     assert names(tmp_path) == ["a.json"]
 
 
-@pytest.mark.parametrize("name", ["", " ", ".hidden", "..", "a/b", "../x", "a\\b", "a\0"])
+@pytest.mark.parametrize("name", ["", " ", ".hidden", "..", "a/b", "../x", "a\\b", "a\0", "a,b"])
 def test_a_name_that_cannot_be_a_folders_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a name"):
         check_name(name)

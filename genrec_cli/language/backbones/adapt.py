@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
 from genrec_cli.core.errors import ModelError
@@ -16,19 +15,33 @@ from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.seeding import seeded
 
 
+def require_trainable(source: Source, settings: FinetuneSettings) -> None:
+    """Refuse what cannot be trained, before anything is loaded or written.
+
+    Raises:
+        ModelError: quantised weights cannot be trained themselves, or nano cannot take LoRA.
+    """
+    if source.kind == "nano" and (settings.train == "lora" or settings.quantize != "none"):
+        raise ModelError(
+            "nano has no pretrained weights, so there is nothing to adapt or quantise",
+            "set train: full and quantize: none, or leave both to the preset nano",
+        )
+    if settings.train == "full" and settings.quantize != "none":
+        raise ModelError(
+            f"quantised weights ({settings.quantize}) cannot be trained themselves",
+            "train LoRA adapters (train: lora), or load full weights (--quantize none)",
+        )
+
+
 def trainable_model(
     source: Source, tokenizer: Tokenizer, settings: FinetuneSettings, place: Place
 ) -> Any:
     """Load or build the base model and prepare it for training as the settings say.
 
     Raises:
-        ModelError: quantised weights cannot be trained themselves, or nano cannot take LoRA.
+        ModelError: see `require_trainable`; or the weights cannot be had.
     """
-    if settings.train == "full" and settings.quantize != "none":
-        raise ModelError(
-            f"quantised weights ({settings.quantize}) cannot be trained themselves",
-            "train LoRA adapters (train: lora), or load full weights (--quantize none)",
-        )
+    require_trainable(source, settings)
     if source.kind == "nano":
         return _nano(tokenizer, settings, place)
     model = load_model(source, place, settings.quantize, settings.dropout)
@@ -71,20 +84,7 @@ def save_trained(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def parameter_counts(model: Any) -> tuple[int, int]:
-    """Trainable and all parameters; packed 4-bit weights count as the weights they hold."""
-    parameters = list(model.parameters())
-    trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    packed = sum(p.numel() * 2 if p.dtype == torch.uint8 else p.numel() for p in parameters)
-    return trainable, packed
-
-
 def _nano(tokenizer: Tokenizer, settings: FinetuneSettings, place: Place) -> Any:
-    if settings.train == "lora" or settings.quantize != "none":
-        raise ModelError(
-            "nano has no pretrained weights, so there is nothing to adapt or quantise",
-            "set train: full and quantize: none, or leave both to the preset nano",
-        )
     model: Any = nano.build(len(tokenizer), settings.max_length, settings.dropout, settings.seed)
     return model.to(place.device)
 

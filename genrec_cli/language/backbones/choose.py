@@ -6,7 +6,9 @@ from genrec_cli.core.progress import Progress
 from genrec_cli.language.backbones.names import HUB_NAMES, hub_cached, hub_reachable, wheel_gguf
 from genrec_cli.language.hardware import hardware
 
-_LARGE_GPU_GB: Final = 20.0  # LLaMA-7B in NF4 trains in 12 GB, and a display takes its part
+# Where LLaMA-7B in NF4 becomes the default: cards of 24 GB, less what a display takes. What it
+# really needs has not been measured yet.
+LARGE_GPU_GB: Final = 20.0
 
 
 def default_base_model(progress: Progress) -> str:
@@ -38,4 +40,4 @@ def _obtainable(name: str) -> bool:
 
 def _large_gpu() -> bool:
     machine = hardware()
-    return machine.gpu is not None and machine.total_gb >= _LARGE_GPU_GB
+    return machine.gpu is not None and machine.total_gb >= LARGE_GPU_GB

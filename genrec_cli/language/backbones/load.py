@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from bitsandbytes.nn.modules import Linear4bit
+from huggingface_hub import try_to_load_from_cache
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -42,6 +44,16 @@ def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
         return AutoConfig.from_pretrained(_folder(source), **_offline(source))
 
 
+def pin(source: Source) -> Source:
+    """The source with the commit that its config was read from, if it is a hub model."""
+    if source.kind != "hub":
+        return source
+    # The hub's cache lays a file out as …/snapshots/<commit>/config.json.
+    config = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
+    commit = Path(config).parent.name if isinstance(config, str) else source.revision
+    return replace(source, revision=commit)
+
+
 def load_model(source: Source, place: Place, quantize: Quantization, dropout: float) -> Any:
     """A pretrained causal language model, in evaluation mode.
 
@@ -61,7 +73,7 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
         "quantization_config": _quantization(quantize, place.dtype),
         "use_safetensors": True,
         # Transformers 5.23 looks for an adapter, on the hub too, whatever local_files_only says.
-        "adapter_kwargs": _offline(source),
+        "adapter_kwargs": {"local_files_only": _offline(source)["local_files_only"]},
     }
     with quiet(), _explained(source):
         model = AutoModelForCausalLM.from_pretrained(_folder(source), **options, **_offline(source))
@@ -100,7 +112,7 @@ def _folder(source: Source) -> str:
 def _offline(source: Source) -> dict[str, Any]:
     if source.kind != "hub":
         return {"local_files_only": True}
-    return {"local_files_only": hub_cached(source.location) or not hub_reachable()}
+    return {"local_files_only": not hub_reachable(), "revision": source.revision}
 
 
 def _dequantised(gguf: Path) -> Path:

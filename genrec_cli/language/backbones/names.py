@@ -35,11 +35,13 @@ class Source:
         name: what the user asked for.
         kind: how it is loaded.
         location: hub id, folder or file; empty for nano, which is built.
+        revision: commit of a hub model; None: the newest, for what is not a hub model: nothing.
     """
 
     name: str
     kind: Kind
     location: str
+    revision: str | None = None
 
 
 def find_source(name: str) -> Source:
@@ -96,10 +98,10 @@ def hub_reachable(timeout: float = 3.0) -> bool:
 
 
 def hub_cached(repo: str) -> bool:
-    """Whether a hub model's files lie in the hub's own cache."""
+    """Whether a hub model's weights lie in the hub's own cache; its config alone is not enough."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    return any((cache / f"models--{repo.replace('/', '--')}" / "snapshots").glob("*/config.json"))
+    return any((cache / f"models--{repo.replace('/', '--')}" / "snapshots").glob("*/*.safetensors"))
 
 
 def gguf_cache(gguf: Path) -> Path:
