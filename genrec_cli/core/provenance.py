@@ -1,12 +1,10 @@
 """What is saved in every artefact about its making: versions, hashes, time and memory."""
 
-import hashlib
 import platform
 import resource
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from genrec_cli import __version__
@@ -23,12 +21,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes, as `sha256:<hex>`."""
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def peak_memory_gb() -> float:

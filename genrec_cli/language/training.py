@@ -91,7 +91,11 @@ def train(
         with quiet(), progress.task("training", steps, "steps") as task:
             trainer.add_callback(Report(trainer.speed, task, log))
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    evaluations = log.validation_losses()
+    return _outcome(log.validation_losses(), steps, progress)
+
+
+def _outcome(evaluations: dict[int, float], steps: int, progress: Progress) -> Trained:
+    """The best checkpoint of a run; it is said if the untrained model was better."""
     # The untrained weights are in no checkpoint, so they are kept only if nothing was trained.
     kept = {step: loss for step, loss in evaluations.items() if step or not steps}
     best = min(kept, key=lambda step: kept[step])
