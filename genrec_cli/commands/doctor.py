@@ -18,7 +18,7 @@ State = Literal["ok", "advice", "problem"]
 
 _FITS: Final = (
     # model, free memory to ask for (GB; measured for nano and smollm2), preset
-    ("nano", 1.5, "nano"),
+    ("nano", 2.0, "nano"),
     ("smollm2", 8.0, "cpu"),
     ("llama-7b", LARGE_GPU_GB, "24gb"),
 )

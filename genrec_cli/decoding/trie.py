@@ -8,9 +8,8 @@ one child: `branch` leads over such forced tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -128,18 +127,6 @@ class TokenTrie:
             going = at + 1 < offsets[title + 1]
             title, at, node = title[going], at[going] + 1, node[going]
         return before
-
-    def save(self, folder: Path) -> None:
-        """Write one `.npy` an array into a folder, made if need be."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for field in fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name))
-
-    @classmethod
-    def load(cls, folder: Path) -> "TokenTrie":
-        """Open a saved trie; its arrays stay on disk (memory-mapped, shared by processes)."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r")) for n in names))
 
 
 def build_trie(sequences: Sequence[Sequence[int]] | Flat) -> TokenTrie:

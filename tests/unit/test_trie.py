@@ -1,5 +1,4 @@
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,14 +147,3 @@ def test_two_titles_as_arrays_in_a_list_are_titles() -> None:
 def test_titles_that_make_no_trie_are_named(titles: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_trie(titles)
-
-
-def test_a_saved_trie_loads_equal_and_mapped(tmp_path: Path) -> None:
-    trie = build_trie([[1, 2, END], [1, 3, END], [3, END]])
-    trie.save(tmp_path / "trie")
-    loaded = TokenTrie.load(tmp_path / "trie")
-    for name, array in vars(trie).items():
-        np.testing.assert_array_equal(getattr(loaded, name), array)
-        assert getattr(loaded, name).dtype == np.int32
-    assert not loaded.token.flags.writeable
-    assert loaded.walk(np.array([1, 3, END]), np.array([0, 3])).tolist() == [0, 1, 4]
