@@ -30,6 +30,9 @@ INTERACTIONS: Final = pa.schema(
     ]
 )
 
+# Interactions of a log that names its items itself; a title may be empty.
+TITLED_INTERACTIONS: Final = INTERACTIONS.append(pa.field(RAW_TITLE, pa.string(), nullable=False))
+
 # What a reader knows of the items, before filters: titles as the source wrote them.
 RAW_ITEMS: Final = pa.schema(
     [
