@@ -19,6 +19,8 @@ TieRule = Literal["hash", "file"]
 Quantization = Literal["none", "nf4", "int8"]
 Trained = Literal["lora", "full"]
 Split = Literal["test", "validation"]
+Repeats = Literal["keep", "first", "last"]
+SplitRule = Literal["leave-one-out", "global-time"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and transformers all take
 
@@ -32,14 +34,26 @@ class Settings(BaseModel):
 
 
 class PrepareSettings(Settings):
-    """What shapes a dataset: the same settings and input give the same bytes."""
+    """What shapes a dataset: the same settings and input give the same content hash."""
 
+    min_rating: float | None = None
+    """Drop events rated lower than this, and unrated ones; None keeps all."""
+    since: str | None = None
+    """Drop events before this date (ISO 8601, UTC) or number in the log's own unit of time."""
+    until: str | None = None
+    """Drop events at or after this date (ISO 8601, UTC) or number in the log's own unit of time."""
+    repeats: Repeats = "keep"
+    """Of one user's events with one item: keep all, or only the first or last in time."""
+    require_title: bool = False
+    """Drop items without a title; otherwise their id stands in."""
     min_user: Annotated[int, Field(ge=1)] = 5
-    """Fewest events a user must have; never less than 3, which leave-one-out needs."""
+    """Fewest events a user must have; never fewer than her split needs (3 for leave-one-out)."""
     min_item: Annotated[int, Field(ge=1)] = 5
     """Fewest events an item must have; both are applied in turn until nothing changes (k-core)."""
-    min_rating: float | None = None
-    """Drop events rated lower than this; None keeps all, rated or not."""
+    max_history: Annotated[int, Field(ge=3)] | None = None
+    """Keep only this many of each user's events, the latest; None keeps all."""
+    split: SplitRule = "leave-one-out"
+    """What is held out: each user's last events, or all events after two points in time."""
     ties: TieRule = "hash"
     """Order of one user's events with equal timestamps: a seeded hash, or the file's order."""
     seed: Seed = 0

@@ -1,20 +1,83 @@
-"""Leave-one-out: a reading of a dataset's sequences, not a copy.
+"""Splits: readings of a dataset's sequences, not copies (design.md, section 1).
 
-With n items a user's training part is `items[:-2]`, her validation target `items[-2]`, her test
-target `items[-1]`; at test time the history includes the validation item (design.md, section 1).
+Leave-one-out: with n items a user's training part is `items[:-2]`, her validation target
+`items[-2]`, her test target `items[-1]`.
+
+Global-time: the training part is all before one point in time; the validation target is the first
+event from there to a second point, the test target the first event from that point on. A user has
+a target only where she has such an event and a history before it.
+
+In both, the history of a target is everything before it.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genrec_cli.core.settings import Split
-from genrec_cli.data.dataset import Dataset
+
+if TYPE_CHECKING:  # datasets are made with `bounds`
+    from genrec_cli.data.dataset import Dataset
 
 Items = NDArray[np.int32]
+Places = NDArray[np.int64]
 
-_HELD_OUT: dict[Split, int] = {"test": 1, "validation": 2}
+NOWHERE = -1  # the place of a target that a user does not have
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Points in time that part a log: validation begins at one, test at the other."""
+
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where each user's parts lie among all events, [users] each.
+
+    Attributes:
+        train_ends: behind her training part.
+        validation: her validation target, or `NOWHERE`.
+        test: her test target, or `NOWHERE`.
+    """
+
+    train_ends: Places
+    validation: Places
+    test: Places
+
+
+def bounds(offsets: Places, timestamps: NDArray[np.int64], cut: Cut | None) -> Bounds:
+    """Find the parts of every user.
+
+    Args:
+        offsets: [users + 1]; user u's events are at `offsets[u]:offsets[u + 1]`, in time order.
+            Without a cut each has at least 2.
+        timestamps: [events]; only looked at with a cut.
+        cut: of a global-time split; None: leave-one-out.
+    """
+    starts, ends = offsets[:-1], offsets[1:]
+    if cut is None:
+        return Bounds(ends - 2, ends - 2, ends - 1)
+    train_ends = starts + _before(cut.validation, offsets, timestamps)
+    test_starts = starts + _before(cut.test, offsets, timestamps)
+    has_validation = (train_ends < test_starts) & (train_ends > starts)
+    has_test = (test_starts < ends) & (test_starts > starts)
+    return Bounds(
+        train_ends,
+        np.where(has_validation, train_ends, NOWHERE),
+        np.where(has_test, test_starts, NOWHERE),
+    )
+
+
+def _before(point: int, offsets: Places, timestamps: NDArray[np.int64]) -> Places:
+    """How many events of each user are before a point in time."""
+    so_far = np.concatenate([[0], np.cumsum(timestamps < point)])
+    before: Places = so_far[offsets[1:]] - so_far[offsets[:-1]]
+    return before
 
 
 @dataclass(frozen=True)
@@ -23,11 +86,11 @@ class Cases:
 
     Attributes:
         rows: int64, [cases]; rows of the dataset.
-        histories: what each user had touched before, oldest first.
+        histories: what each user had touched before, oldest first; never empty.
         targets: int32, [cases]; what she touched next.
     """
 
-    rows: NDArray[np.int64]
+    rows: Places
     histories: list[Items]
     targets: Items
 
@@ -35,32 +98,39 @@ class Cases:
         return len(self.rows)
 
 
-def training_part(dataset: Dataset, row: int) -> Items:
-    """Items that a model may learn from."""
-    return dataset.sequence(row)[:-2]
+def training_part(dataset: "Dataset", row: int) -> Items:
+    """Items that a model may learn from; may be empty in a global-time split."""
+    return dataset.items[dataset.offsets[row] : dataset.bounds.train_ends[row]]
 
 
-def held_out(dataset: Dataset, split: Split, rows: NDArray[np.int64] | None = None) -> Cases:
-    """The held-out item of each user, and her history before it.
+def held_out(dataset: "Dataset", split: Split, rows: Places | None = None) -> Cases:
+    """The held-out item of each user who has one, and her history before it.
 
     Args:
         dataset: a prepared dataset.
         split: which of the two held-out items.
         rows: rows to ask about; None means all.
     """
-    rows = np.arange(len(dataset.user_ids)) if rows is None else rows
-    before = _HELD_OUT[split]
-    sequences = [dataset.sequence(int(row)) for row in rows]
+    places = _targets(dataset, split)
+    rows = np.arange(len(places)) if rows is None else rows
+    rows = rows[places[rows] != NOWHERE]
     return Cases(
         rows=rows,
-        histories=[sequence[:-before] for sequence in sequences],
-        targets=np.array([sequence[-before] for sequence in sequences], dtype=np.int32),
+        histories=[dataset.items[dataset.offsets[row] : places[row]] for row in rows],
+        targets=dataset.items[places[rows]],
     )
 
 
-def sample_rows(dataset: Dataset, count: int | None, seed: int) -> NDArray[np.int64]:
-    """Rows of `count` users drawn by the seed, in dataset order; None or too many: all rows."""
-    total = len(dataset.user_ids)
-    if count is None or count >= total:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
+def sample_rows(dataset: "Dataset", split: Split, count: int | None, seed: int) -> Places:
+    """Rows of `count` users with a target, drawn by the seed, in dataset order.
+
+    None or too many: all rows with a target.
+    """
+    rows = np.flatnonzero(_targets(dataset, split) != NOWHERE)
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), count, replace=False))]
+
+
+def _targets(dataset: "Dataset", split: Split) -> Places:
+    return dataset.bounds.test if split == "test" else dataset.bounds.validation
