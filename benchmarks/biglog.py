@@ -29,18 +29,20 @@ ROWS, USERS, ITEMS, LARGEST_ID = 25_000_095, 162_541, 62_423, 209_171  # ML-25M
 FIRST_SECOND, LAST_SECOND = 789_652_009, 1_574_327_703
 CHUNK = 2_000_000  # rows drawn, shuffled or written at once
 
-# Ratings of the item at a popularity rank; log-log straight lines lie between.
+# Weight of the item at a popularity rank; log-log straight lines lie between. Since nobody rates an
+# item twice, the head ends up with less than its weight and the tail with more: half of the items
+# get five ratings or more.
 RANKS = (1, 100, 600, 3_800, 10_300, 32_700, 48_000, 59_000, ITEMS)
-COUNTS = (81_000, 30_000, 10_000, 1_000, 100, 5, 1.5, 0.6, 0.1)
+WEIGHTS = (95_000, 26_000, 7_000, 500, 30, 0.7, 0.15, 0.05, 0.01)
 
 LENGTH_SHORTEST, LENGTH_MEDIAN, LENGTH_SPREAD = 20, 71, 1.39
 STARS = ("0.5", "1.0", "1.5", "2.0", "2.5", "3.0", "3.5", "4.0", "4.5", "5.0")
 STAR_SHARES = (0.016, 0.031, 0.016, 0.066, 0.050, 0.196, 0.127, 0.266, 0.088, 0.144)
-SAME_SECOND = 0.15  # of the ratings take over the time of the one before
+SAME_SECOND = 0.16  # of the ratings take over the time of the one before
 
 # A draw that repeats one of the user's items is drawn anew, after a few rounds from ever flatter
 # popularities: somebody who has rated 20,000 items has left few popular ones over.
-FLATTER = (1.0, 1.0, 1.0, 1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+FLATTER = (1.0,) * 8 + (0.9, 0.8, 0.6, 0.4, 0.2, 0.0)
 
 Rows = NDArray[np.int32]  # [rows, 4]: user, item, index of the rating, second
 
@@ -83,8 +85,9 @@ def _lengths(rows: int, items: int, rng: np.random.Generator) -> NDArray[np.int6
     """Ratings of each user; they add up to `rows`."""
     users = max(1, round(USERS * rows / ROWS))
     beyond = rng.lognormal(np.log(LENGTH_MEDIAN - LENGTH_SHORTEST), LENGTH_SPREAD, users)
-    beyond = np.minimum(beyond, items / 2)
-    beyond *= (rows - LENGTH_SHORTEST * users) / beyond.sum()
+    for _ in range(20):  # what nobody can rate goes to the others, until little is left to go
+        beyond = np.minimum(beyond, items / 2)
+        beyond *= (rows - LENGTH_SHORTEST * users) / beyond.sum()
     # Rounding the running sum keeps the total.
     return LENGTH_SHORTEST + np.diff(np.rint(np.cumsum(beyond)).astype(np.int64), prepend=0)
 
@@ -92,9 +95,9 @@ def _lengths(rows: int, items: int, rng: np.random.Generator) -> NDArray[np.int6
 def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Chance of each item; small ids tend to be popular, as the old films of MovieLens are."""
     ranks = np.linspace(1, ITEMS, items)
-    counts = np.exp(np.interp(np.log(ranks), np.log(RANKS), np.log(COUNTS)))
+    weights = np.exp(np.interp(np.log(ranks), np.log(RANKS), np.log(WEIGHTS)))
     popularity = np.empty(items)
-    popularity[np.argsort(np.arange(items) * rng.lognormal(0, 1, items))] = counts
+    popularity[np.argsort(np.arange(items) * rng.lognormal(0, 1, items))] = weights
     return popularity / popularity.sum()
 
 
@@ -175,7 +178,8 @@ def _write_movies(path: Path, item_ids: Rows, rng: np.random.Generator) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["movieId", "title", "genres"])
-        for item_id, year in zip(item_ids.tolist(), rng.integers(1920, 2020, len(item_ids))):
+        years = rng.integers(1920, 2020, len(item_ids)).tolist()
+        for item_id, year in zip(item_ids.tolist(), years, strict=True):
             article = ", The" if item_id % 4 == 0 else ""
             writer.writerow([item_id, f"Film {item_id}{article} ({year})", "Comedy|Drama"])
 

@@ -34,6 +34,8 @@ class DatasetKind(StrEnum):
     """Raw logs that `prepare` reads."""
 
     movielens = "movielens"
+    amazon = "amazon"
+    table = "table"
     sample = "sample"
 
 
@@ -42,6 +44,28 @@ class Ties(StrEnum):
 
     hash = "hash"
     file = "file"
+
+
+class RepeatRule(StrEnum):
+    """Which of one user's events with one item stay."""
+
+    keep = "keep"
+    first = "first"
+    last = "last"
+
+
+class SplitMethod(StrEnum):
+    """What is held out."""
+
+    leave_one_out = "leave-one-out"
+    global_time = "global-time"
+
+
+class EngineName(StrEnum):
+    """Who works on a raw log."""
+
+    local = "local"
+    ray = "ray"
 
 
 class Quantize(StrEnum):
@@ -74,6 +98,10 @@ DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="Name of the dataset; default: the newest.")
 ]
 WORKSPACE = Path("genrec-workspace")
+# Headings in `genrec prepare --help`.
+COLUMNS = "Columns of one's own table"
+FILTERS = "Filters"
+MEANS = "Engine and memory"
 
 
 class SpreadK(TyperCommand):
@@ -130,47 +158,138 @@ def genrec(
 def prepare(
     dataset: Annotated[DatasetKind, typer.Argument(help="What to prepare.")],
     *,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder, zip or file on this machine, or a pattern of files; "
+            "nothing is downloaded."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
     variant: Annotated[
         str | None,
         typer.Option(help="MovieLens: 100k, 1m (default), 10m, 20m, 25m, 32m, latest-small, …"),
     ] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="Folder or zip on this machine; nothing is downloaded.")
+    category: Annotated[
+        str | None, typer.Option(help="Amazon: as in Toys_and_Games, where several lie together.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
-    min_user: Annotated[int | None, typer.Option(help="Fewest events a user; default: 5.")] = None,
-    min_item: Annotated[int | None, typer.Option(help="Fewest events an item; default: 5.")] = None,
-    min_rating: Annotated[float | None, typer.Option(help="Drop events rated lower.")] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Table: file of titles.", rich_help_panel=COLUMNS)
+    ] = None,
+    user_column: Annotated[
+        str | None, typer.Option(help="Default: guessed.", rich_help_panel=COLUMNS)
+    ] = None,
+    item_column: Annotated[
+        str | None, typer.Option(help="Default: guessed.", rich_help_panel=COLUMNS)
+    ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option(help="Dates, seconds, ms or a mere order.", rich_help_panel=COLUMNS),
+    ] = None,
+    title_column: Annotated[
+        str | None, typer.Option(help="In the log or in --items.", rich_help_panel=COLUMNS)
+    ] = None,
+    rating_column: Annotated[
+        str | None, typer.Option(help="Needed for --min-rating only.", rich_help_panel=COLUMNS)
+    ] = None,
+    min_rating: Annotated[
+        float | None, typer.Option(help="Drop events rated lower.", rich_help_panel=FILTERS)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Drop events before a date.", rich_help_panel=FILTERS)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Drop events from a date on.", rich_help_panel=FILTERS)
+    ] = None,
+    repeats: Annotated[
+        RepeatRule | None,
+        typer.Option(
+            help="Which of a user's events with one item stay; default: keep, all.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
+    require_title: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-title", help="Drop items without a title.", rich_help_panel=FILTERS
+        ),
+    ] = None,
+    min_user: Annotated[
+        int | None, typer.Option(help="Fewest events a user; default: 5.", rich_help_panel=FILTERS)
+    ] = None,
+    min_item: Annotated[
+        int | None, typer.Option(help="Fewest events an item; default: 5.", rich_help_panel=FILTERS)
+    ] = None,
+    max_history: Annotated[
+        int | None,
+        typer.Option(help="Keep only a user's latest events.", rich_help_panel=FILTERS),
+    ] = None,
+    split: Annotated[
+        SplitMethod | None, typer.Option(help="What is held out; default: leave-one-out.")
+    ] = None,
     ties: Annotated[
         Ties | None, typer.Option(help="Order of equal timestamps; default: hash.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the tie hash; default: 0.")] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="This machine, or a Ray cluster.", rich_help_panel=MEANS)
+    ] = EngineName.local,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            help="As in 4GB; what does not fit is spilled to disk; default: half of what is free.",
+            rich_help_panel=MEANS,
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a running cluster; default: one is started here.", rich_help_panel=MEANS
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished dataset.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Turn a raw interaction log into a dataset.
+    """Turn a raw interaction log into a dataset, and say what in it can fool a benchmark.
 
-    Example: genrec prepare movielens --source ml-1m.zip
+    Examples:
+
+    genrec prepare movielens --source ml-1m.zip
+
+    genrec prepare amazon --source downloads --category Toys_and_Games
+
+    genrec prepare table --source 'logs/*.csv.gz' --items products.csv --min-user 3
     """
     with _session(as_json, quiet, debug) as (terminal, at):
         from genrec_cli.commands import prepare as command
-        from genrec_cli.core.settings import Layer, PrepareSettings, resolve
+        from genrec_cli.core.settings import Layer, PrepareSettings, bytes_of, resolve
+        from genrec_cli.data.sources import Input
+        from genrec_cli.data.table import Columns
         from genrec_cli.display.tables import prepared
 
         flags = {
+            "min_rating": min_rating,
+            "since": since,
+            "until": until,
+            "repeats": repeats.value if repeats else None,
+            "require_title": require_title,
             "min_user": min_user,
             "min_item": min_item,
-            "min_rating": min_rating,
+            "max_history": max_history,
+            "split": split.value if split else None,
             "ties": ties.value if ties else None,
             "seed": seed,
         }
+        columns = Columns(user_column, item_column, time_column, title_column, rating_column)
+        limit = None if memory_limit is None else bytes_of("--memory-limit", memory_limit)
         report = command.prepare(
             at(workspace),
-            command.Input(dataset.value, variant, source),
+            Input(dataset.value, source, variant, category, items, columns),
             resolve(PrepareSettings, [Layer("flag", flags)]).settings,
+            means=command.Means(engine.value, limit, ray_address),
             name=name,
             force=force,
             progress=terminal.progress,

@@ -71,7 +71,8 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     _check(request)
     dataset = load_dataset(workspace.find_dataset(request.dataset))
     systems = _systems(workspace, dataset, request.systems, progress)
-    cases = held_out(dataset, request.split, sample_rows(dataset, request.users, request.seed))
+    drawn = sample_rows(dataset, request.split, request.users, request.seed)
+    cases = held_out(dataset, request.split, drawn)
     rows, tables, descriptions = [], [], {}
     for make in systems:
         system = make()  # the one before, its model with it, is let go here
@@ -145,12 +146,12 @@ def _protocol(dataset: Dataset, request: BenchRequest, users: int) -> dict[str, 
     """Everything that one must know to repeat the numbers."""
     return {
         "dataset_hash": dataset.hash,
-        "split": f"leave-one-out, {request.split}",
+        "split": f"{dataset.manifest['split']}, {request.split}",
         "candidates": "whole catalog minus the user's history",
         "items": len(dataset.item_ids),
         "users": users,
         "users_of": len(dataset.user_ids),
-        "time_ties": dataset.manifest["ties"],
+        "time_ties": dataset.manifest["audit"]["ties"],
         "score_ties": "expected value",
         "interval": "95 % percentile bootstrap over users, 1000 resamples",
         "seed": request.seed,

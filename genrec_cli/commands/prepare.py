@@ -1,10 +1,17 @@
 """`genrec prepare`: a raw log becomes a dataset that every other command reads."""
 
+import hashlib
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from genrec_cli.core.errors import DataError, UsageError
+import psutil
+import pyarrow.parquet as pq
+
+from genrec_cli.core.errors import UsageError
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import Stopwatch, versions
 from genrec_cli.core.settings import PrepareSettings
@@ -15,32 +22,34 @@ from genrec_cli.core.workspace import (
     now,
     publish,
     read_json,
-    refuse_finished,
 )
-from genrec_cli.data.build import Built, build
-from genrec_cli.data.dataset import write_dataset, write_manifest
-from genrec_cli.data.download import fetch_movielens
-from genrec_cli.data.movielens import VARIANTS, detect_layout, read_movielens
+from genrec_cli.data.audit import audit
+from genrec_cli.data.card import card
+from genrec_cli.data.dataset import CATALOG_FILE, SEQUENCES_FILE, content_hash, write_manifest
+from genrec_cli.data.engine.kernel import Made, make
+from genrec_cli.data.engine.local import LocalEngine
 from genrec_cli.data.rawlog import RawLog
-from genrec_cli.data.sample import read_sample
+from genrec_cli.data.sources import Input, default_name, open_log
 
-Kind = Literal["movielens", "sample"]
-DEFAULT_VARIANT = "1m"
+CARD_FILE = "card.md"
+_SCRATCH = "scratch"
+_LEAST_MEMORY = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Input:
-    """What to prepare.
+class Means:
+    """What a log is worked on with; it does not change the dataset.
 
     Attributes:
-        kind: of the raw log.
-        variant: of MovieLens; None: as the source tells, or the default one is downloaded.
-        source: folder, zip or file on this machine; None: bundled or downloaded.
+        engine: threads of this machine, or a Ray cluster.
+        memory_limit: bytes for this process; None: half of what is free. What does not fit is
+            spilled to the workspace's disk.
+        ray_address: of a running cluster; None: one is started on this machine.
     """
 
-    kind: Kind
-    variant: str | None = None
-    source: Path | None = None
+    engine: Literal["local", "ray"] = "local"
+    memory_limit: int | None = None
+    ray_address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ def prepare(
     raw: Input,
     settings: PrepareSettings,
     *,
+    means: Means = Means(),
     name: str | None = None,
     force: bool = False,
     progress: Progress = SILENT,
@@ -69,8 +79,9 @@ def prepare(
     Args:
         workspace: where to write it.
         raw: what to read.
-        settings: filters and tie rule.
-        name: of the dataset; None: the kind, with the variant.
+        settings: filters, split and tie rule.
+        means: engine and memory.
+        name: of the dataset; None: from the kind and the source.
         force: replace a finished dataset of that name.
         progress: where to report.
 
@@ -80,67 +91,82 @@ def prepare(
         WorkspaceError: the dataset is there already.
     """
     watch = Stopwatch()
-    _check(raw)
-    name = _default_name(raw) if name is None else name
+    _check(means)
+    name = default_name(raw) if name is None else name
     check_name(name)
     target = workspace.dataset(name)
     command = f"genrec prepare {raw.kind}"
-    refuse_finished(target, DATASET_MANIFEST, force=force, command=command)
-    log = _read(workspace, raw, progress)
-    with progress.task("filtering and ordering", None, "events"):
-        built = build(log, settings)
-    with publish(target, DATASET_MANIFEST, force=force, command=command) as staging:
-        digest = write_dataset(staging, built.catalog, built.sequences)
-        manifest = _manifest(log, built, settings)
-        write_manifest(staging, {"name": target.name, "hash": digest, **manifest, **watch.cost()})
+    with ExitStack() as stack:
+        staging = stack.enter_context(
+            publish(target, DATASET_MANIFEST, force=force, command=command)
+        )
+        log = open_log(raw, workspace.downloads, progress)
+        hasher = stack.enter_context(ThreadPoolExecutor(1))
+        inputs = hasher.submit(_digests, log.files)  # beside the reading; hashing frees the GIL
+        made = _make(log, settings, means, staging, progress)
+        shutil.rmtree(staging / _SCRATCH, ignore_errors=True)
+        pq.write_table(made.catalog.table, staging / CATALOG_FILE, compression="zstd")
+        manifest = {
+            "name": target.name,
+            **_manifest(log, made, settings, inputs),
+            **watch.cost(),
+            "engine": means.engine,
+        }
+        (staging / CARD_FILE).write_text(card(manifest), encoding="utf-8")
+        write_manifest(staging, manifest)
     return PrepareReport(target, read_json(target / DATASET_MANIFEST))
 
 
-def _check(raw: Input) -> None:
-    if raw.kind == "sample" and (raw.variant or raw.source):
-        raise UsageError("the bundled sample takes neither --variant nor --source")
-    if raw.variant is not None and raw.variant not in VARIANTS:
-        raise UsageError(f"unknown variant '{raw.variant}'", f"known are: {', '.join(VARIANTS)}")
-
-
-def _default_name(raw: Input) -> str:
-    """The kind, with the variant that is asked for, or that the source's files tell."""
-    if raw.kind == "sample":
-        return raw.kind
-    if raw.source is None:
-        return f"ml-{raw.variant or DEFAULT_VARIANT}"
-    layout = detect_layout(raw.source)
-    if raw.variant is not None and raw.variant not in layout.variants:
-        raise DataError(
-            f"{raw.source} is laid out as MovieLens {' or '.join(layout.variants)}, "
-            f"not {raw.variant}",
-            f"leave out --variant, or say --variant {layout.variants[0]}",
+def _check(means: Means) -> None:
+    if means.ray_address is not None and means.engine != "ray":
+        raise UsageError("--ray-address needs --engine ray")
+    if means.memory_limit is not None and means.memory_limit < _LEAST_MEMORY:
+        raise UsageError(
+            f"--memory-limit {means.memory_limit / 1e9:g}GB is too little to work with",
+            "give at least 1GB",
         )
-    variants = (raw.variant,) if raw.variant else layout.variants
-    return f"ml-{variants[0]}" if len(variants) == 1 else raw.source.resolve().stem
 
 
-def _read(workspace: Workspace, raw: Input, progress: Progress) -> RawLog:
-    if raw.kind == "sample":
-        return read_sample()
-    if raw.source is not None:
-        return read_movielens(raw.source, progress)
-    variant = raw.variant or DEFAULT_VARIANT
-    return read_movielens(fetch_movielens(variant, workspace.downloads, progress), progress)
+def _make(
+    log: RawLog, settings: PrepareSettings, means: Means, staging: Path, progress: Progress
+) -> Made:
+    target = staging / SEQUENCES_FILE
+    limit = means.memory_limit or max(_LEAST_MEMORY, psutil.virtual_memory().available // 2)
+    engine = LocalEngine(staging / _SCRATCH, limit)
+    return make(log, settings, engine, target, progress)
 
 
-def _manifest(log: RawLog, built: Built, settings: PrepareSettings) -> dict[str, Any]:
-    final = built.funnel[-1]
+def _manifest(
+    log: RawLog, made: Made, settings: PrepareSettings, inputs: "Future[dict[str, str]]"
+) -> dict[str, Any]:
+    final = made.funnel[-1]
     return {
+        "hash": content_hash(made.catalog.table, made.digests, made.cut),
         "created": now(),
         "source": log.source,
-        "inputs": dict(log.inputs),
+        "inputs": {**log.inputs, **inputs.result()},
+        "columns": dict(log.columns),
+        "time_unit": log.time_unit,
         "citation": log.citation,
         "settings": settings.model_dump(mode="json"),
         "users": final.users,
         "items": final.items,
         "interactions": final.rows,
-        "funnel": [asdict(stage) for stage in built.funnel],
-        **built.findings,
+        "funnel": [asdict(stage) for stage in made.funnel],
+        "split": settings.split,
+        "cut": asdict(made.cut) if made.cut else None,
+        "audit": audit(made, settings, log.time_unit).document(),
         "versions": versions(),
     }
+
+
+def _digests(files: tuple[Path, ...]) -> dict[str, str]:
+    """File name -> "sha256:<hex>"; the whole path where names are not enough."""
+    names = [path.name for path in files]
+    keys = [path.name if names.count(path.name) == 1 else str(path) for path in files]
+    return {key: f"sha256:{_sha256(path)}" for key, path in zip(keys, files, strict=True)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ offers the nearest one, never a silent nothing.
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"{path} must hold `key: value` lines, not a {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
+
+
+def bytes_of(option: str, text: str) -> int:
+    """Read an amount of memory.
+
+    Args:
+        option: what it was given to, for the message.
+        text: a number and a unit (kB, MB, GB, TB: powers of 1000; KiB, MiB, GiB, TiB: of 1024).
+
+    Raises:
+        UsageError: it is no amount of memory.
+
+    Example:
+        >>> bytes_of("--memory-limit", "1.5GB"), bytes_of("--memory-limit", "2 GiB")
+        (1500000000, 2147483648)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt])(i?)b?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"{option} '{text}' is no amount of memory", "as in 4GB or 512MiB")
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit) + 1))
 
 
 def _unknown_key(key: str, origin: str, known: list[str]) -> UsageError:

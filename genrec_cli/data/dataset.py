@@ -1,8 +1,9 @@
 """A prepared dataset: written once, then read by every other command."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,20 @@ from genrec_cli.core.schema import (
     ITEM_ID,
     ITEMS,
     SEQUENCES,
+    TIMESTAMPS,
     TITLE,
     TRAIN_COUNT,
     USER_ID,
 )
 from genrec_cli.core.workspace import DATASET_MANIFEST, read_json, write_json
+from genrec_cli.data.engine.finishing import hash_texts, section_digests
+from genrec_cli.data.engine.tables import column, lengths_of, numbers
+from genrec_cli.data.ids import natural_order, spread
+from genrec_cli.data.split import Bounds, Cut, bounds
 
-FORMAT = 1
-_CATALOG_FILE = "catalog.parquet"
-_SEQUENCES_FILE = "sequences.parquet"
+FORMAT = 2
+CATALOG_FILE = "catalog.parquet"
+SEQUENCES_FILE = "sequences.parquet"  # or a folder of that name, with the parts of a cluster
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,10 @@ class Dataset:
         item_ids: raw ids, by item number.
         titles: clean and unique, by item number.
         train_counts: int64, [items]; events in the training part.
-        user_ids: raw ids, by row.
+        user_ids: raw ids, by row, in their natural order.
         offsets: int64, [users + 1]; row u's items are `items[offsets[u]:offsets[u + 1]]`.
         items: int32, [events], in time order within a row.
+        bounds: where training part and targets lie in `items`.
     """
 
     folder: Path
@@ -52,6 +59,7 @@ class Dataset:
     user_ids: list[str]
     offsets: NDArray[np.int64]
     items: NDArray[np.int32]
+    bounds: Bounds
 
     @property
     def name(self) -> str:
@@ -84,13 +92,6 @@ class Dataset:
         return [rows[user_id] for user_id in user_ids]
 
 
-def write_dataset(folder: Path, catalog: pa.Table, sequences: pa.Table) -> str:
-    """Write the two tables and return their content hash; the manifest is written after."""
-    pq.write_table(catalog, folder / _CATALOG_FILE, compression="zstd")
-    pq.write_table(sequences, folder / _SEQUENCES_FILE, compression="zstd")
-    return content_hash(catalog, sequences)
-
-
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write `dataset.json`, which makes the dataset finished."""
     write_json(folder / DATASET_MANIFEST, {"format": FORMAT, **manifest})
@@ -110,59 +111,68 @@ def load_dataset(folder: Path) -> Dataset:
             f"{FORMAT}",
             fix,
         )
+    cut = Cut(**manifest["cut"]) if manifest.get("cut") else None
     try:
-        catalog = _read(folder / _CATALOG_FILE, CATALOG)
-        sequences = _read(folder / _SEQUENCES_FILE, SEQUENCES)
+        catalog = _read(folder / CATALOG_FILE, CATALOG)
+        sequences = _read(folder / SEQUENCES_FILE, SEQUENCES)
     except (OSError, pa.ArrowException) as error:
         raise WorkspaceError(f"{folder} is damaged: {error}", fix) from None
-    if content_hash(catalog, sequences) != manifest.get("hash"):
+    keys = spread(column(sequences, USER_ID))
+    in_order = not np.any(keys[1:] < keys[:-1])
+    digests = section_digests(keys, sequences) if in_order else {}
+    if content_hash(catalog, digests, cut) != manifest.get("hash"):
         raise WorkspaceError(f"{folder} is damaged: its tables are not those it was made with", fix)
-    lists = sequences[ITEMS].combine_chunks()
+    # Stored in the order of a hash; people and seeds count in the natural one.
+    user_ids = sequences[USER_ID].to_pylist()
+    order = natural_order(user_ids)
+    sequences = sequences.take(pa.array(order))
+    offsets = np.concatenate([[0], np.cumsum(lengths_of(sequences))])
     return Dataset(
         folder=folder,
         manifest=manifest,
         item_ids=catalog[ITEM_ID].to_pylist(),
         titles=catalog[TITLE].to_pylist(),
         train_counts=catalog[TRAIN_COUNT].to_numpy(),
-        user_ids=sequences[USER_ID].to_pylist(),
-        offsets=lists.offsets.to_numpy().astype(np.int64),
-        items=lists.values.to_numpy(),
+        user_ids=[user_ids[row] for row in order],
+        offsets=offsets,
+        items=numbers(sequences, ITEMS),
+        bounds=bounds(offsets, numbers(sequences, TIMESTAMPS), cut),
     )
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     # `read_table(schema=…)` would fill a missing column with nulls.
-    table = pq.read_table(path)
-    for name in schema.names:
-        if name not in table.schema.names:
-            raise pa.ArrowInvalid(f"{path.name} has no column {name}")
-    return table.select(schema.names).cast(schema)
+    tables = [pq.ParquetFile(part).read() for part in parts]
+    for part, table in zip(parts, tables, strict=True):
+        missing = [name for name in schema.names if name not in table.schema.names]
+        if missing:
+            raise pa.ArrowInvalid(f"{part.name} has no column {missing[0]}")
+    whole = pa.concat_tables(table.select(schema.names).cast(schema) for table in tables)
+    return whole.combine_chunks()
 
 
-def content_hash(catalog: pa.Table, sequences: pa.Table) -> str:
-    """Hash of what the tables say, not of how Parquet packs it.
+def content_hash(catalog: pa.Table, digests: Mapping[int, bytes], cut: Cut | None) -> str:
+    """Hash of what a dataset says, not of how Parquet packs it.
 
-    The same rows give the same hash in every version of Parquet's writer.
+    The same events give the same hash in any number of files and with every version of Parquet.
+
+    Args:
+        catalog: table of schema `CATALOG`.
+        digests: of the sections of the sequences (`section_digests`).
+        cut: of a global-time split.
     """
-    digest = hashlib.sha256()
-    for table in (catalog, sequences):
-        for field in table.schema:
-            digest.update(f"{field.name}:{field.type};".encode())
-            _hash_column(digest, table[field.name].combine_chunks())
+    digest = hashlib.sha256(json.dumps(asdict(cut) if cut else None).encode())
+    for field in CATALOG:
+        digest.update(f"{field.name}:{field.type};".encode())
+        values = column(catalog, field.name)
+        if pa.types.is_string(field.type):
+            hash_texts(digest, values)
+        else:
+            digest.update(values.to_numpy().astype("<i8").tobytes())
+    for section in sorted(digests):
+        digest.update(bytes([section]) + digests[section])
     return f"sha256:{digest.hexdigest()}"
-
-
-def _hash_column(digest: "hashlib._Hash", column: pa.Array) -> None:
-    if pa.types.is_list(column.type):
-        digest.update(column.offsets.to_numpy().astype("<i8").tobytes())
-        column = column.values
-    if pa.types.is_string(column.type):
-        for text in column.to_pylist():
-            # Lengths keep ["ab", "c"] and ["a", "bc"] apart.
-            encoded = text.encode()
-            digest.update(len(encoded).to_bytes(4, "little") + encoded)
-    else:
-        digest.update(column.to_numpy().astype("<i8").tobytes())
 
 
 def _nearest(user_id: str, known: list[str], count: int = 3) -> list[str]:

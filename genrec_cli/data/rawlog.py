@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import pyarrow as pa
 
@@ -11,6 +11,9 @@ from genrec_cli.core.progress import Progress
 
 TimeUnit = Literal["s", "ms", "us", "ns", "order"]
 """What a timestamp counts since 1970 (UTC); `order`: it has no unit, only larger is later."""
+
+PER_SECOND: Final[Mapping[TimeUnit, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""Units of a second; an order has none."""
 
 
 class Block(Protocol):

@@ -1,42 +1,48 @@
 """Reports as people read them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from genrec_cli.data.rawlog import PER_SECOND
+
 if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
     from genrec_cli.commands.bench import BenchReport
     from genrec_cli.commands.finetune import FinetuneReport, PlanReport
     from genrec_cli.commands.predict import PredictReport
     from genrec_cli.commands.prepare import PrepareReport
+    from genrec_cli.data.rawlog import TimeUnit
 
 _HISTORY_SHOWN = 10
 
 
 def prepared(report: "PrepareReport") -> RenderableType:
-    """The funnel, what decides ties, and what to do next."""
+    """The funnel, the data card, and what to do next."""
     manifest = report.manifest
-    table = _table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
+    funnel = _table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
     for stage in manifest["funnel"]:
-        table.add_row(stage["step"], *(f"{stage[key]:,}" for key in ("rows", "users", "items")))
-    ties, titles = manifest["ties"], manifest["titles"]
-    rule = "a seeded hash" if ties["rule"] == "hash" else "the file's order"
-    lines = [
-        f"{ties['share']:.1%} of users ({ties['users']:,}) have a last event that shares its time "
-        f"with the one before: {rule} decides their test item."
-    ]
-    if titles["disambiguated"]:
-        lines.append(
-            f"{titles['disambiguated']:,} items share another's title and carry their id after it."
-        )
-    if titles["missing"]:
-        lines.append(f"{titles['missing']:,} items have no title; their id stands in its place.")
-    if manifest["citation"]:
-        lines.append(f"Cite: {manifest['citation']}")
-    return Group(table, *map(Text, lines), _next(report.folder, "genrec finetune"))
+        funnel.add_row(stage["step"], *(f"{stage[key]:,}" for key in ("rows", "users", "items")))
+    title = "What to know before reading results"
+    card = _table(title, "what", "how much", "what it means", right=False)
+    for finding in manifest["audit"]["findings"]:
+        style = "yellow" if finding["warns"] else ""
+        name, value = Text(finding["name"], style=style), Text(finding["value"], style=style)
+        card.add_row(name, value, Text(finding["meaning"], style="" if style else "dim"))
+    lines = [f"Cite: {manifest['citation']}"] if manifest["citation"] else []
+    cut = manifest["cut"]
+    if cut:
+        begins = [_moment(cut[part], manifest["time_unit"]) for part in ("validation", "test")]
+        lines.append(f"Validation begins at {begins[0]}, test at {begins[1]}.")
+    return Group(funnel, card, *map(Text, lines), _next(report.folder, "genrec finetune"))
+
+
+def _moment(time: int, unit: "TimeUnit") -> str:
+    """A point in time, in UTC."""
+    return f"{datetime.fromtimestamp(time / PER_SECOND[unit], UTC):%Y-%m-%d %H:%M}"
 
 
 def planned(report: "PlanReport") -> RenderableType:

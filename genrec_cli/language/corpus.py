@@ -56,7 +56,7 @@ def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettin
     encoder = make_encoder(dataset, tokenizer, prompt, settings.max_length)
     trie = make_trie(encoder)
     nodes = trie.walk(encoder.titles.flat, encoder.titles.offsets)
-    rows = sample_rows(dataset, settings.validation_users, settings.seed)
+    rows = sample_rows(dataset, "validation", settings.validation_users, settings.seed)
     cases = held_out(dataset, "validation", rows)
     return Corpus(
         encoder=encoder,

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from genrec_cli.core.progress import SILENT
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
 from genrec_cli.core.settings import PrepareSettings
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.rawlog import RawLog
+from genrec_cli.data.split import bounds
+from genrec_cli.data.rawlog import RawLog, TableBlock
 
 Row = tuple[str, str, int]  # user, item, timestamp
 
@@ -31,11 +33,17 @@ def raw_log(
     columns = [users, items, times, ratings or [None] * len(rows)]
     arrays = [pa.array(c, f.type) for c, f in zip(columns, INTERACTIONS, strict=True)]
     named = [pa.array(c, pa.string()) for c in (list(titles), list(titles.values()))]
+    block = TableBlock(pa.table(arrays, schema=INTERACTIONS))
     return RawLog(
-        interactions=pa.table(arrays, schema=INTERACTIONS),
+        blocks=lambda _: iter([block]),
         items=pa.table(named, schema=RAW_ITEMS),
         source="a test",
     )
+
+
+def whole(log: RawLog) -> pa.Table:
+    """All interactions of a log."""
+    return pa.concat_tables(block.read() for block in log.blocks(SILENT))
 
 
 def items_of(*numbers: int) -> NDArray[np.int32]:
@@ -47,6 +55,7 @@ def dataset_of(sequences: Sequence[Sequence[int]], items: int | None = None) -> 
     flat = [item for sequence in sequences for item in sequence]
     count = items if items is not None else max(flat, default=-1) + 1
     training = [item for sequence in sequences for item in sequence[:-2]]
+    offsets = np.cumsum([0, *map(len, sequences)])
     return Dataset(
         folder=Path("small"),
         manifest={"hash": "sha256:0"},
@@ -54,6 +63,7 @@ def dataset_of(sequences: Sequence[Sequence[int]], items: int | None = None) -> 
         titles=[f"Film {item}" for item in range(count)],
         train_counts=np.bincount(np.array(training, dtype=np.int64), minlength=count),
         user_ids=[f"u{row}" for row in range(len(sequences))],
-        offsets=np.cumsum([0, *map(len, sequences)]),
+        offsets=offsets,
         items=np.array(flat, dtype=np.int32),
+        bounds=bounds(offsets, np.zeros(len(flat), dtype=np.int64), None),
     )

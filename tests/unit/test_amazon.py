@@ -29,7 +29,7 @@ ROWS = (
 )
 
 TITLES: Mapping[str, str] = {
-    ITEMS[0]: "Monopoly, Éd. \"Paris\" &amp; C'est tout",
+    ITEMS[0]: 'Monopoly, Éd. "Paris" &amp; C\'est tout',
     ITEMS[1]: "Fisher-Price Jake's Ship",
     ITEMS[2]: "",
 }
@@ -169,7 +169,7 @@ class Listener:
         self.notes.append(text)
 
 
-IN_SECONDS = [(user, item, seconds, stars) for user, item, seconds, stars in ROWS]
+IN_SECONDS = list(ROWS)
 IN_MILLISECONDS = [(user, item, 1000 * seconds + 7, stars) for user, item, seconds, stars in ROWS]
 
 META_2014 = {"meta_Toys_and_Games.json.gz": literal_lines(metadata())}
@@ -190,7 +190,9 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("year", "name", "content", "meta"), LAYOUTS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("year", "name", "content", "meta"), LAYOUTS, ids=lambda value: str(value)[:40]
+)
 @pytest.mark.parametrize("pointed_at", ["folder", "file", "folder above"])
 def test_layouts_are_told_apart_and_read(
     tmp_path: Path,
@@ -225,16 +227,11 @@ def test_blocks_can_be_pickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
 @pytest.mark.parametrize("pointed_at", ["", "Toys_and_Games.valid"])
-def test_the_parts_of_a_split_make_up_one_log(
-    tmp_path: Path, suffix: str, pointed_at: str
-) -> None:
+def test_the_parts_of_a_split_make_up_one_log(tmp_path: Path, suffix: str, pointed_at: str) -> None:
     parts = zip(("train", "valid", "test"), ROWS, ("", "a", "a b"), strict=True)
     folder = write(
         tmp_path,
-        {
-            f"Toys_and_Games.{part}{suffix}": split_2023(row, history)
-            for part, row, history in parts
-        }
+        {f"Toys_and_Games.{part}{suffix}": split_2023(row, history) for part, row, history in parts}
         | META_2023,
     )
     source = folder / (pointed_at + suffix) if pointed_at else folder
@@ -254,8 +251,8 @@ def test_a_lonely_part_is_read_and_said(tmp_path: Path) -> None:
     assert rows_of(log) == IN_MILLISECONDS[:1]
     assert log.source.endswith("(Amazon 2023, Toys_and_Games, train)")
     assert heard.notes == [
-        f"{tmp_path}: only the train part of Toys_and_Games lies there; valid, test are missing "
-        "from the log"
+        f"{tmp_path} has no valid and no test part of the split of Toys_and_Games: the log is the "
+        "train part only"
     ]
 
 
@@ -299,6 +296,19 @@ def test_folders_as_on_the_hub(tmp_path: Path) -> None:
         assert log.files == (tmp_path / reviews, tmp_path / meta)
 
 
+def test_ratings_may_be_cut_off(tmp_path: Path) -> None:
+    lines = [line.split(",") for line in csv_2023().decode().splitlines()]
+    kept = "".join(f"{user},{item},{time}\r\n" for user, item, _, time in lines)
+    write(tmp_path, {"Toys_and_Games.csv": b"\xef\xbb\xbf\n" + kept.encode()})
+    assert rows_of(read_amazon(tmp_path, None)) == [(*row[:3], None) for row in IN_MILLISECONDS]
+
+
+def test_all_categories_of_2018_in_one_file(tmp_path: Path) -> None:
+    log, meta = "All_Amazon_Review_5.json.gz", "All_Amazon_Meta.json.gz"
+    write(tmp_path, {log: json_lines(reviews_2018()), meta: json_lines(metadata())})
+    assert titles_of(read_amazon(tmp_path, None)) == list(TITLES.items())
+
+
 def test_other_files_of_the_folder_are_left_alone(tmp_path: Path) -> None:
     others = {"dataset.json": b"{}", "events.csv": b"", "README.md": b"", "x.jsonl": b""}
     write(tmp_path, {"Toys_and_Games_5.json": json_lines(reviews_2018()), **META_2018, **others})
@@ -333,12 +343,13 @@ def test_missing_metadata_is_said(tmp_path: Path) -> None:
     assert log.files == (tmp_path / "Toys_and_Games_5.json.gz",)
     assert heard.notes == [
         "no meta_Toys_and_Games.json or meta_Toys_and_Games.json.gz beside "
-        f"{tmp_path / 'Toys_and_Games_5.json.gz'}: the items have no titles, only their ids"
+        f"{tmp_path / 'Toys_and_Games_5.json.gz'}: the items have no titles, only ids "
+        "(get it from https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/)"
     ]
 
 
 def test_odd_titles_do_not_stop_the_reading(tmp_path: Path) -> None:
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"asin": "1", "title": ["a", "list"]},
         {"asin": "2", "title": {"a": "struct"}},
         {"asin": "3", "title": None},
@@ -364,8 +375,8 @@ def test_odd_titles_do_not_stop_the_reading(tmp_path: Path) -> None:
             (str(record["asin"]), title) for record, title in zip(odd, due, strict=True)
         ]
         assert heard.notes == [
-            "1 title in meta_Toys_and_Games.json is a page's script (getTime), not a title, "
-            "and is left out, as the publishers advise"
+            "meta_Toys_and_Games.json: 1 title is a page's script (getTime) and left out, as the "
+            "publishers advise"
         ]
 
 

@@ -3,22 +3,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from preparing import prepare_with
 from small_data import Row, raw_log
 
 from genrec_cli.core.errors import DataError, WorkspaceError
 from genrec_cli.core.schema import CATALOG, SEQUENCES
 from genrec_cli.core.settings import PrepareSettings
-from genrec_cli.data.build import build
-from genrec_cli.data.dataset import (
-    Dataset,
-    content_hash,
-    load_dataset,
-    write_dataset,
-    write_manifest,
-)
+from genrec_cli.data.dataset import Dataset, content_hash, load_dataset
+from genrec_cli.data.engine.finishing import section_digests
+from genrec_cli.data.engine.local import LocalEngine
+from genrec_cli.data.split import Cut
 
 FILES = ("catalog.parquet", "sequences.parquet")
 USERS = ("1", "12", "123", "900")
@@ -29,10 +27,9 @@ AGAIN = "prepare it again with --force"
 
 def written(folder: Path, rows: list[Row], seed: int = 0) -> str:
     folder.mkdir()
-    built = build(raw_log(rows), PrepareSettings(min_user=1, min_item=1, seed=seed))
-    digest = write_dataset(folder, built.catalog, built.sequences)
-    write_manifest(folder, {"hash": digest})
-    return digest
+    settings = PrepareSettings(min_user=1, min_item=1, seed=seed)
+    engine = LocalEngine(folder / "scratch", memory_limit=10**9)
+    return prepare_with(engine, raw_log(rows), settings, folder).hash
 
 
 def small(folder: Path, rows: list[Row] | None = None) -> Dataset:
@@ -63,8 +60,6 @@ def test_a_dataset_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert dataset.titles == [f"Film {item}" for item in "abcdefgh"]
     assert [dataset.sequence(row).tolist() for row in range(4)] == [list(range(8))] * 4
     assert dataset.train_counts.tolist() == [4, 4, 4, 4, 4, 4, 0, 0]
-    catalog, sequences = (pq.read_table(dataset.folder / file) for file in FILES)
-    assert dataset.hash == content_hash(catalog, sequences)
 
 
 def catalog_of(item_ids: list[str]) -> pa.Table:
@@ -80,6 +75,11 @@ def sequences_of(lists: list[list[int]]) -> pa.Table:
     return pa.table(arrays, schema=SEQUENCES)
 
 
+def hash_of(catalog: pa.Table, sequences: pa.Table) -> str:
+    keys = np.zeros(len(sequences), dtype=np.uint64)
+    return content_hash(catalog, section_digests(keys, sequences), None)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -93,7 +93,7 @@ def sequences_of(lists: list[list[int]]) -> pa.Table:
 def test_the_hash_tells_tables_apart(
     one: tuple[list[str], list[list[int]]], other: tuple[list[str], list[list[int]]]
 ) -> None:
-    hashes = {content_hash(catalog_of(ids), sequences_of(lists)) for ids, lists in (one, other)}
+    hashes = {hash_of(catalog_of(ids), sequences_of(lists)) for ids, lists in (one, other)}
     assert len(hashes) == 2
 
 
@@ -101,7 +101,12 @@ def test_the_hash_does_not_see_how_a_table_is_cut_into_chunks() -> None:
     whole, sequences = catalog_of(["a", "b", "c"]), sequences_of([[1, 2], [3]])
     cut = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
     halves = pa.concat_tables([sequences.slice(0, 1), sequences.slice(1)])
-    assert content_hash(whole, sequences) == content_hash(cut, halves)
+    assert hash_of(whole, sequences) == hash_of(cut, halves)
+
+
+def test_the_hash_sees_the_cut_of_a_global_time_split() -> None:
+    cuts = [None, Cut(1, 2), Cut(1, 3)]
+    assert len({content_hash(catalog_of(["a"]), {}, cut) for cut in cuts}) == 3
 
 
 def cut_short(path: Path) -> None:
@@ -148,11 +153,11 @@ def test_a_damaged_table_is_said_to_be_damaged(
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        (json.dumps({"format": 99}), "{path} has format 99, this genrec reads 1"),
-        (json.dumps({}), "{path} has format None, this genrec reads 1"),
+        (json.dumps({"format": 99}), "{path} has format 99, this genrec reads 2"),
+        (json.dumps({}), "{path} has format None, this genrec reads 2"),
         ("[1]", "{path} is damaged: it holds no JSON object"),
         (
-            '{"format": 1',
+            '{"format": 2',
             "{path} is damaged: Expecting ',' delimiter: line 1 column 13 (char 12)",
         ),
         (None, "{path} is missing"),
@@ -183,6 +188,14 @@ def test_an_unknown_user_is_offered_the_nearest_ids(tmp_path: Path) -> None:
     assert caught.value.fix is not None
     near = caught.value.fix.removeprefix("nearest ids: ").split("   ")[0].split(", ")
     assert set(near) == {"1", "12", "123"}
+
+
+def test_rows_in_another_order_are_refused(tmp_path: Path) -> None:
+    path = small(tmp_path / "small").folder / "sequences.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.take(pa.array(range(len(table) - 1, -1, -1))), path)
+    with pytest.raises(WorkspaceError, match="not those it was made with"):
+        load_dataset(path.parent)
 
 
 def test_tables_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path) -> None:

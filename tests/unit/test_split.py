@@ -51,15 +51,15 @@ def test_a_sample_is_sorted_without_repeats_and_repeatable(
     users: int, count: int, seed: int
 ) -> None:
     dataset = dataset_of([[0, 1, 2]] * users)
-    rows = sample_rows(dataset, count, seed)
+    rows = sample_rows(dataset, "test", count, seed)
     assert rows.tolist() == sorted(set(rows.tolist()))
     assert set(rows.tolist()) <= set(range(users))
     assert len(rows) == min(count, users)
-    np.testing.assert_array_equal(rows, sample_rows(dataset, count, seed))
+    np.testing.assert_array_equal(rows, sample_rows(dataset, "test", count, seed))
 
 
 def test_seeds_draw_different_samples_and_none_means_everybody() -> None:
     dataset = dataset_of([[0, 1, 2]] * 50)
-    samples = {tuple(sample_rows(dataset, 10, seed).tolist()) for seed in range(5)}
+    samples = {tuple(sample_rows(dataset, "test", 10, seed).tolist()) for seed in range(5)}
     assert len(samples) == 5
-    assert sample_rows(dataset, None, 0).tolist() == list(range(50))
+    assert sample_rows(dataset, "test", None, 0).tolist() == list(range(50))

@@ -1,6 +1,5 @@
 """How a log is written, told by the names of its files and its first line."""
 
-import csv
 import json
 import re
 from collections.abc import Collection
@@ -9,14 +8,14 @@ from typing import Final, Literal
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.data.amazon.editions import EDITIONS, Edition
+from genrec_cli.data.amazon.lines import first_line, shown
 from genrec_cli.data.amazon.literals import parse
 from genrec_cli.data.amazon.names import LogName
+from genrec_cli.data.text.faults import split_quoted
 
 # An ASIN begins with a digit (a book's) or "B"; nearly every user's id of 2014 and 2018 with "A".
 _USER: Final = re.compile(r"A[0-9A-Z]{9,}")
 _ITEM: Final = re.compile(r"[0-9B][0-9A-Z]{9}")
-
-_SHOWN: Final = 60
 
 
 @dataclass(frozen=True)
@@ -26,48 +25,44 @@ class Layout:
     Attributes:
         edition: which one, and with it the keys.
         form: "csv", "json" (one object a line) or "literal" (one Python dictionary a line).
-        columns: the keys in the order of the columns, of a CSV without a header; else empty.
+        columns: keys of all columns of a CSV, in order; else empty.
+        has_header: whether the first line of a CSV says so itself.
     """
 
     edition: Edition
     form: Literal["csv", "json", "literal"]
     columns: tuple[str, ...] = ()
+    has_header: bool = False
 
 
-def recognise(name: LogName, number: int, line: bytes) -> Layout:
-    """Tell the layout of a log.
-
-    Args:
-        name: what its name says.
-        number: of its first line that is not blank.
-        line: this line.
+def recognise(name: LogName) -> Layout:
+    """Tell the layout of a file by its name and its first line.
 
     Raises:
-        DataError: the line is neither JSON nor a Python dictionary, or a header is incomplete.
+        DataError: the line is neither JSON nor a Python dictionary, or a key is missing.
     """
+    number, line = first_line(name.path)
     where = f"{name.path}:{number}"
-    return _of_csv(name, line, where) if name.form == "csv" else _of_lines(name, line, where)
+    return (_of_csv if name.form == "csv" else _of_lines)(name, line, where)
 
 
 def _of_csv(name: LogName, line: bytes, where: str) -> Layout:
-    fields = next(csv.reader([line.decode("utf-8-sig", errors="replace")]), [])
-    late = EDITIONS[2023]
-    if late.user in fields:
-        return Layout(late, "csv")
-    if name.part:
-        raise DataError(
-            f"{where}: no column {late.user} in the header: {_shown(line)}",
-            f"let the first line be {late.user},{late.item},{late.rating},{late.time}",
-        )
-    year = name.year
-    # 2014 wrote users first and 2018 items first, in files that look alike but for their names.
-    if len(fields) > 1 and _USER.fullmatch(fields[0]) and _ITEM.fullmatch(fields[1]):
-        year = 2014
-    elif len(fields) > 1 and _ITEM.fullmatch(fields[0]) and _USER.fullmatch(fields[1]):
-        year = 2018
-    edition = EDITIONS[year]
-    who = (edition.user, edition.item) if year == 2014 else (edition.item, edition.user)
+    fields = tuple(split_quoted(line.decode(errors="replace")) or [])
+    edition = EDITIONS[2023]
+    if name.part or edition.user in fields:
+        _require(edition, fields, line, where)
+        return Layout(edition, "csv", fields, has_header=True)
+    edition = EDITIONS[_year_of_row(fields, name.year)]
+    # The files look alike, but 2014 wrote the user first and 2018 the item.
+    who = (edition.user, edition.item) if edition.year == 2014 else (edition.item, edition.user)
     return Layout(edition, "csv", (*who, edition.rating, edition.time))
+
+
+def _year_of_row(fields: tuple[str, ...], named: int) -> int:
+    first, second = (*fields, "", "")[:2]
+    if _USER.fullmatch(first) and _ITEM.fullmatch(second):
+        return 2014
+    return 2018 if _ITEM.fullmatch(first) and _USER.fullmatch(second) else named
 
 
 def _of_lines(name: LogName, line: bytes, where: str) -> Layout:
@@ -77,22 +72,27 @@ def _of_lines(name: LogName, line: bytes, where: str) -> Layout:
         record, form = parse(line), "literal"
     if record is None:
         raise DataError(
-            f"{where}: neither JSON nor a Python dictionary of plain values: {_shown(line)}",
+            f"{where}: neither JSON nor a Python dictionary of plain values: {shown(line)}",
             "mend or delete that line, or download the data again",
         )
     edition = EDITIONS[_year(name.year, record.keys())]
-    missing = [key for key in (edition.user, edition.item, edition.time) if key not in record]
+    _require(edition, record.keys(), line, where)
+    return Layout(edition, form)
+
+
+def _require(edition: Edition, keys: Collection[str], line: bytes, where: str) -> None:
+    missing = [key for key in (edition.user, edition.item, edition.time) if key not in keys]
     if missing:
         raise DataError(
-            f"{where}: no {', '.join(missing)}: {_shown(line)}",
-            "pass a file of reviews as published, or read your own with `genrec prepare table`",
+            f"{where}: no {', '.join(missing)} in it, as reviews of {edition.year} have: "
+            f"{shown(line)}",
+            "pass a file as published, or read one of your own with `genrec prepare table`",
         )
-    return Layout(edition, form)
 
 
 def _object(line: bytes) -> dict[str, object] | None:
     try:
-        record = json.loads(line.decode("utf-8-sig"))
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
@@ -107,8 +107,3 @@ def _year(named: int, keys: Collection[str]) -> int:
 def is_literal(line: bytes) -> bool:
     """Whether a line is a Python dictionary and no JSON."""
     return _object(line) is None and parse(line, ()) is not None
-
-
-def _shown(line: bytes) -> str:
-    text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

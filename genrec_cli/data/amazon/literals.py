@@ -8,58 +8,62 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from genrec_cli.core.errors import DataError
+from genrec_cli.data.amazon.lines import shown
+from genrec_cli.data.text import Stretch
 
 # The parser of `ast` needs some hundred times the memory of its text; no product's entry is so long
 # that a doubtful one deserves that.
 _LONGEST: Final = 1 << 20  # characters
-_SHOWN: Final = 60  # characters of an offending line
 
-# "++" and "*+" never give back what they took, so no line can make the search slow.
+# "++" and "*+" never give back what they took, so no line can make the search slow. Most of a line
+# is short strings in lists, which _SHORT takes at a step, with what parts them.
 _STRING: Final = r"""u?(?:'[^'\\]*+(?:\\.[^'\\]*+)*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+")"""
 _PLAIN: Final = r"-?\d++(?:\.\d*+)?(?:e[-+]?\d++)?|None|True|False"
-_FLAT: Final = rf"(?:[\s,:]++|{_STRING}|{_PLAIN})*+"
-_INNER: Final = rf"(?:[\s,:]++|{_STRING}|{_PLAIN}|\[{_FLAT}\]|\{{{_FLAT}\}})*+"
-_ENTRY: Final = re.compile(
-    rf"""\s*({_STRING})\s*:\s*({_STRING}|{_PLAIN}|\[{_INNER}\]|\{{{_INNER}\}})\s*(,|\}}\s*$)"""
-)
+_SHORT: Final = r"'[^'\\]*+'[\s,:]*+"
+_LEAVES: Final = rf"{_SHORT}|[\s,:]++|{_STRING}|{_PLAIN}"
+_DEPTH: Final = 3  # of lists and dictionaries in a value; 2014 has two, and a deeper one is rare
 
 
-def to_json(stretch: bytes, keys: Collection[str], path: Path, first_line: int) -> bytes:
+def _inside(depth: int) -> str:
+    """What may stand between brackets with at most `depth` more brackets inside each other."""
+    if depth == 0:
+        return rf"(?:{_LEAVES})*+"
+    return rf"(?:{_LEAVES}|\[{_inside(depth - 1)}\]|\{{{_inside(depth - 1)}\}})*+"
+
+
+_NESTED: Final = rf"\[{_inside(_DEPTH - 1)}\]|\{{{_inside(_DEPTH - 1)}\}}"
+_ENTRY: Final = re.compile(rf"\s*({_STRING})\s*:\s*({_STRING}|{_PLAIN}|{_NESTED})\s*(,|\}}\s*$)")
+
+_BROKEN: Final = object()
+
+
+def to_json(stretch: Stretch, keys: Collection[str]) -> Stretch:
     """Rewrite lines of Python dictionaries as lines of JSON, keeping only some of their keys.
 
     Args:
-        stretch: whole lines, UTF-8. Blank lines stay as they are, so line numbers do, too.
+        stretch: lines of UTF-8. Blank ones stay, so that each line keeps its number.
         keys: the keys to keep; a dictionary may lack some.
-        path: what to call the file.
-        first_line: the number of the stretch's first line in it.
 
     Raises:
         DataError: the first line that is no dictionary of plain values.
     """
-    return b"\n".join(_rewritten(stretch, keys, path, first_line))
+    return replace(stretch, data=b"\n".join(_rewritten(stretch, keys)))
 
 
-def _rewritten(
-    stretch: bytes, keys: Collection[str], path: Path, first_line: int
-) -> Iterator[bytes]:
-    for number, raw in enumerate(stretch.split(b"\n"), first_line):
-        if not raw.strip():
-            yield b""
-            continue
-        record = parse(raw, keys)
+def _rewritten(stretch: Stretch, keys: Collection[str]) -> Iterator[bytes]:
+    for number, line in enumerate(stretch.data.split(b"\n"), stretch.first_line):
+        record = parse(line, keys) if line.strip() else {}
         if record is None:
-            text = raw[: 4 * _SHOWN].decode(errors="replace").rstrip("\r")
-            shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
             raise DataError(
-                f"{path}:{number}: not a Python dictionary of plain values: {shown}",
+                f"{stretch.path}:{number}: not a Python dictionary of plain values: {shown(line)}",
                 "mend or delete that line, or download the data again",
             )
-        yield json.dumps(record, default=str).encode()
+        yield json.dumps(record, default=str).encode() if line.strip() else b""
 
 
 def parse(raw: bytes, keys: Collection[str] | None = None) -> dict[str, Any] | None:
@@ -71,42 +75,34 @@ def parse(raw: bytes, keys: Collection[str] | None = None) -> dict[str, Any] | N
         >>> parse(b"{'asin': __import__('os').getcwd()}")
     """
     try:
-        line = raw.decode("utf-8").strip()
+        line = raw.decode().strip()
     except UnicodeDecodeError:
         return None
-    tokens = _entries(line)
-    if tokens is None:
-        record = _evaluated(line)
-        if not isinstance(record, dict):
+    record = _simple(line, keys)
+    if record is None:
+        whole = _evaluated(line)
+        if not isinstance(whole, dict):
             return None
-        return {key: record[key] for key in record if keys is None or key in keys}
-    named = ((_evaluated(key), value) for key, value in tokens.items())
-    picked = {key: value for key, value in named if keys is None or key in keys}
-    return _values(picked)
+        record = {key: whole[key] for key in whole if keys is None or key in keys}
+    return record
 
 
-def _entries(line: str) -> dict[str, str] | None:
-    """The entries of a dictionary, still as written; None where it is not simple enough."""
+def _simple(line: str, keys: Collection[str] | None) -> dict[Any, Any] | None:
+    """Take a dictionary apart by its entries; None where it is not as simple as usual."""
     if not line.startswith("{"):
         return None
-    entries: dict[str, str] = {}
+    record = {}
     place, end = 1, ","
     while end == ",":
         match = _ENTRY.match(line, place)
         if match is None:
             return None
-        key, value, end = match.groups()
-        entries[key] = value
+        name, value, end = match.groups()
+        key = _evaluated(name)
+        if keys is None or key in keys:
+            record[key] = _evaluated(value)
         place = match.end()
-    return entries
-
-
-_BROKEN: Final = object()
-
-
-def _values(tokens: Mapping[Any, str]) -> dict[str, Any] | None:
-    values = {key: _evaluated(value) for key, value in tokens.items()}
-    return None if _BROKEN in values.values() or _BROKEN in values else values
+    return None if _BROKEN in record.values() else record
 
 
 def _evaluated(text: str) -> Any:
@@ -118,7 +114,7 @@ def _evaluated(text: str) -> Any:
         return _BROKEN
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of "\d", which is "\\d" and no reason to complain
+            warnings.simplefilter("ignore")  # "\d" is taken as "\\d", with a warning
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return _BROKEN

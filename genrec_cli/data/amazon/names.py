@@ -7,7 +7,7 @@ from typing import Final
 
 PARTS: Final = ("train", "valid", "test")
 
-_PACKED: Final = r"(?P<packed>\.gz|\.zst)?"
+_PACKED: Final = r"(?P<packed>\.(?:gz|zst|bz2|xz|zip))?"
 _CATEGORY: Final = r"(?P<category>[^.]+?)"
 
 # Tried in this order: (edition, format, pattern). The first line may correct the edition.
@@ -24,6 +24,10 @@ _LOGS: Final = tuple(
 )
 _META: Final = re.compile(rf"meta_{_CATEGORY}(?P<suffix>\.jsonl?){_PACKED}")
 
+# All categories of 2018 in one file: the one metadata file that is not called after its reviews.
+_META_OF_ALL: Final = re.compile(rf"All_Amazon_Meta(?P<suffix>\.json){_PACKED}")
+_ALL: Final = "All_Amazon_Review"
+
 
 @dataclass(frozen=True)
 class LogName:
@@ -35,7 +39,7 @@ class LogName:
         year: of the edition, as far as the name tells.
         form: "csv" or "json".
         part: "train", "valid" or "test" of a split; "" of a whole log.
-        packed: ".gz", ".zst" or "".
+        packed: the suffix of a compression (".gz"), or "".
     """
 
     path: Path
@@ -81,6 +85,9 @@ def log_name(path: Path) -> LogName | None:
 
 def meta_name(path: Path) -> MetaName | None:
     """Read the name of a metadata file; None where it is none."""
+    match = _META_OF_ALL.fullmatch(path.name)
+    if match:
+        return MetaName(path, _ALL, match["suffix"])
     match = _META.fullmatch(path.name)
     return MetaName(path, match["category"], match["suffix"]) if match else None
 

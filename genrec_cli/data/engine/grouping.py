@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from genrec_cli.core.schema import ITEM_ID, ITEMS, RATING, RAW_TITLE, TIMESTAMP, TIMESTAMPS, USER_ID
+from genrec_cli.data.engine.sorting import stable_order
 from genrec_cli.data.engine.tables import RUN, lists
 from genrec_cli.data.ids import spread
 
@@ -107,12 +108,10 @@ def _counts(
 
 def _grouped(rows: NDArray[np.int64], kept: NDArray[np.bool_] | None) -> NDArray[np.int64]:
     """Places of the kept events, by row, and in the log's order within a row."""
-    places = np.arange(len(rows)) if kept is None else np.flatnonzero(kept)
-    # Row and place packed into one word sort several times faster than a stable argsort of rows.
-    packed = (rows if kept is None else rows[places]) << 32
-    packed |= places
-    packed.sort()
-    return packed & 0xFFFFFFFF
+    if kept is None:
+        return stable_order(rows)
+    places = np.flatnonzero(kept)
+    return places[stable_order(rows[places])]
 
 
 def _titles(table: pa.Table, items: NDArray[np.int32]) -> list[tuple[int, str]]:

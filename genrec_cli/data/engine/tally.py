@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from genrec_cli.data.engine.sorting import stable_order
 from genrec_cli.data.split import NOWHERE, Bounds
 
 _Places = NDArray[np.int64]
@@ -13,24 +14,29 @@ _BIN_BITS = 16
 
 @dataclass(frozen=True)
 class Bins:
-    """Up to 65,536 equal stretches of a span of time."""
+    """Some 65,536 equal stretches of a span of time, whose length is a power of two.
+
+    Attributes:
+        first: number of the first one, counted from time 0.
+        shift: binary logarithm of the length.
+    """
 
     first: int
     shift: int
 
     @classmethod
     def over(cls, first: int, last: int) -> "Bins":
-        """Bins from `first` to `last`, both inside."""
-        return cls(first, max(0, (last - first).bit_length() - _BIN_BITS))
+        """Bins from the time `first` to `last`, both inside."""
+        shift = max(0, (last - first).bit_length() - _BIN_BITS)
+        return cls(first >> shift, shift)
 
     def count(self, timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many fall into each bin, [bins]."""
-        places = (timestamps - self.first) >> self.shift
-        return np.bincount(places, minlength=1 << _BIN_BITS)
+        return np.bincount((timestamps >> self.shift) - self.first, minlength=(1 << _BIN_BITS) + 1)
 
     def start(self, place: int) -> int:
         """Where a bin begins."""
-        return self.first + (place << self.shift)
+        return (self.first + place) << self.shift
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Tally:
     changed: int
     next_id: int
     repeats: int
-    spans: NDArray[np.int64]
+    spans: NDArray[np.float64]
     train_times: NDArray[np.int64]
     test_times: NDArray[np.int64]
 
@@ -119,7 +125,7 @@ def tally(users: Sequences, items: int, bins: Bins) -> Tally:
         changed=changed,
         next_id=_next_ids(users, tested),
         repeats=_repeats(users, items),
-        spans=users.timestamps[ends - 1] - users.timestamps[starts],
+        spans=users.timestamps[ends - 1].astype(np.float64) - users.timestamps[starts],
         train_times=bins.count(users.timestamps[trained]),
         test_times=bins.count(users.timestamps[targets]),
     )
@@ -169,5 +175,5 @@ def _next_ids(users: Sequences, tested: _Places) -> int:
 def _repeats(users: Sequences, items: int) -> int:
     rows = np.repeat(np.arange(len(users.offsets) - 1), np.diff(users.offsets))
     pairs = rows * items + users.items
-    pairs.sort()
+    pairs = pairs[stable_order(pairs)]
     return int(np.count_nonzero(pairs[1:] == pairs[:-1]))

@@ -12,10 +12,8 @@ from genrec_cli.core.settings import PrepareSettings
 from genrec_cli.data.engine.grouping import Window
 from genrec_cli.data.engine.keeping import Keep, kept
 from genrec_cli.data.engine.tally import Bins
-from genrec_cli.data.rawlog import TimeUnit
+from genrec_cli.data.rawlog import PER_SECOND, TimeUnit
 from genrec_cli.data.split import Cut
-
-PER_SECOND: Final[dict[TimeUnit, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 # Shares of the events before the validation and before the test period.
 BEFORE_VALIDATION: Final = 0.8

@@ -8,17 +8,16 @@ import pyarrow as pa
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.core.schema import RAW_ITEMS
-from genrec_cli.data.movielens.faults import (
-    MEND,
-    bad_id,
+from genrec_cli.data.movielens.faults import MEND, bad_id
+from genrec_cli.data.movielens.layouts import Found, Layout
+from genrec_cli.data.movielens.source import Source, open_file
+from genrec_cli.data.text.faults import (
     named,
     not_text,
     shown,
     split_quoted,
     wrong_separator,
 )
-from genrec_cli.data.movielens.layouts import Found, Layout
-from genrec_cli.data.movielens.source import Source, open_file
 
 _ITEM_FIELDS = 24  # of u.item: id, title, two dates, address, 19 genres
 
@@ -56,7 +55,7 @@ def _text(data: bytes, encodings: tuple[str, ...], path: Path) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            fault = not_text(f"{path}:{line}", error, encoding)
+            fault = not_text(f"{path}:{line}", data[error.start], encoding)
     raise fault
 
 

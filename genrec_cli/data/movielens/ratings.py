@@ -1,121 +1,112 @@
-"""Ratings files through `pyarrow.csv`, with a line-by-line diagnosis when that fails."""
+"""Ratings files in stretches, through `pyarrow.csv`; line by line where that fails."""
 
-from collections.abc import Mapping
-from typing import IO, Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.core.progress import Progress, Task
-from genrec_cli.core.schema import INTERACTIONS, ITEM_ID, RATING, TIMESTAMP, USER_ID
-from genrec_cli.data.movielens.faults import FIELDS, MAX_RATING, explain
+from genrec_cli.core.schema import INTERACTIONS
+from genrec_cli.data.movielens.faults import AGAIN, FIELDS, MAX_RATING, decoded, explain, header_of
 from genrec_cli.data.movielens.layouts import Found
 from genrec_cli.data.movielens.source import Source, open_file
+from genrec_cli.data.rawlog import Block
+from genrec_cli.data.text import Dialect, Stretch, cut
+from genrec_cli.data.text.csvlines import parse
+from genrec_cli.data.text.rows import is_plain
 
-_FIELDS: Final = (USER_ID, ITEM_ID, RATING, TIMESTAMP)
-
-# Column names by separator: Arrow splits at one character, so "::" leaves empty columns between.
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "\t": _FIELDS,
-    "::": (USER_ID, "gap1", ITEM_ID, "gap2", RATING, "gap3", TIMESTAMP),
-}
-
-_FIRST_PRINTABLE = 0x21  # below lie blanks, tabs, NUL and line ends, which no id has
+_USER, _ITEM, _RATING, _TIMESTAMP = FIELDS
+_KINDS = {_RATING: pa.float32(), _TIMESTAMP: pa.int64()}
 
 
+@dataclass(frozen=True)
 class _Counted:
-    """A stream that reports how many bytes went through it; all that Arrow asks of a file."""
+    """A stream that reports how many bytes went through it."""
 
-    def __init__(self, stream: IO[bytes], task: Task) -> None:
-        self._stream = stream
-        self._task = task
-        self.closed = False
+    stream: IO[bytes]
+    task: Task
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._task.advance(len(data))
+    def read(self, size: int, /) -> bytes:
+        data = self.stream.read(size)
+        self.task.advance(len(data))
         return data
 
-    def readable(self) -> bool:
-        return True
 
-    def seekable(self) -> bool:
-        return False
+@dataclass(frozen=True)
+class RatingsBlock:
+    """Whole lines of ratings, without a header; it can be pickled."""
 
-    def close(self) -> None:
-        self.closed = True
+    stretch: Stretch
+    dialect: Dialect
+
+    def read(self) -> pa.Table:
+        """Parse the lines.
+
+        Raises:
+            DataError: the first line that cannot be read, with its number and content.
+        """
+        try:
+            table = parse(self.stretch.data, self.dialect, FIELDS, _KINDS)
+            fault = _suspicion(table)
+        except pa.ArrowException as error:
+            fault = str(error)
+        if fault:
+            raise explain(self.stretch, self.dialect, fault)
+        columns = [table[name] for name in (_USER, _ITEM, _TIMESTAMP, _RATING)]
+        return pa.table(columns, schema=INTERACTIONS)
 
 
-def read_ratings(source: Source, found: Found, progress: Progress) -> pa.Table:
-    """Read the ratings as a table of schema `INTERACTIONS`, rows in the file's order.
+def ratings_blocks(source: Source, found: Found, progress: Progress) -> Iterator[Block]:
+    """Yield the ratings in stretches, in the file's order.
 
     Raises:
-        DataError: the first line that cannot be read, with its number and content.
+        DataError: an empty file, a header without the due columns, or a damaged archive.
     """
     name = found.folder + found.layout.ratings
     size = source.folders[found.folder][found.layout.ratings]
+    path = source.path / name
     if size == 0:
-        raise DataError(f"{source.path / name}: the file is empty", "download the data again")
-    try:
-        with (
-            open_file(source, name) as stream,
-            progress.task(f"Reading {found.layout.ratings}", size, "B") as task,
-        ):
-            table = _parse(_Counted(stream, task), found.layout.separator)
-        fault = _suspicion(table)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        fault = str(error)
-    if fault is None:
-        return table
-    with open_file(source, name) as stream:
-        raise explain(stream, source.path / name, found.layout, fault)
+        raise DataError(f"{path}: the file is empty", AGAIN)
+    separator = found.layout.separator
+    dialect = None if separator == "," else Dialect(FIELDS, separator, quoted=False)
+    is_empty = True
+    with (
+        open_file(source, name) as stream,
+        progress.task(f"Reading {found.layout.ratings}", size, "B") as task,
+    ):
+        # No field of theirs holds a line end, so a quote that is not closed spoils one line only.
+        for stretch in cut(_Counted(stream, task), path, quoted=False):
+            lines = stretch
+            if dialect is None:
+                dialect, lines = _without_header(stretch)
+            if lines.data and not lines.data.isspace():
+                is_empty = False
+                yield RatingsBlock(lines, dialect)
+    if is_empty:
+        raise DataError(f"{path}: no ratings in it", AGAIN)
 
 
-def _parse(stream: _Counted, separator: str) -> pa.Table:
-    quoted = separator == ","
-    columns = FIELDS if quoted else _FIELDS
-    types: dict[str, Any] = {
-        column: INTERACTIONS.field(field).type
-        for column, field in zip(columns, _FIELDS, strict=True)
-    }
-    # A gap of type null makes Arrow refuse whatever stands between the two colons.
-    gaps = {} if quoted else {name: pa.null() for name in _COLUMNS[separator] if name not in types}
-    table = csv.read_csv(
-        stream,
-        read_options=csv.ReadOptions(column_names=None if quoted else _COLUMNS[separator]),
-        parse_options=csv.ParseOptions(
-            delimiter=separator[0], quote_char='"' if quoted else False, double_quote=quoted
-        ),
-        convert_options=csv.ConvertOptions(
-            column_types=types | gaps, include_columns=[*types, *gaps], null_values=[""]
-        ),
-    )
-    picked = [table.column(name) for name in columns]
-    by_field = dict(zip(_FIELDS, picked, strict=True))
-    return pa.table([by_field[field.name] for field in INTERACTIONS], schema=INTERACTIONS)
+def _without_header(stretch: Stretch) -> tuple[Dialect, Stretch]:
+    start = len(stretch.data) - len(stretch.data.lstrip(b"\r\n"))
+    below = stretch.after(start)
+    end = below.data.find(b"\n") + 1 or len(below.data)
+    where = f"{stretch.path}:{below.first_line}"
+    header = header_of(decoded(below.data[:end], where), where)
+    return Dialect(header), below.after(end)
 
 
 def _suspicion(table: pa.Table) -> str | None:
     """What Arrow let pass and MovieLens never has; None where all is well."""
-    if table.num_rows == 0:
-        return "no ratings in it"
-    if any(table[name].null_count for name in (RATING, TIMESTAMP)):
+    if any(table[name].null_count for name in (_RATING, _TIMESTAMP)):
         return "an empty field"
-    low_high = pc.min_max(table[RATING]).as_py()
-    is_rating = pc.all(pc.is_finite(table[RATING])).as_py()
-    if not is_rating or low_high["min"] < 0 or low_high["max"] > MAX_RATING:
+    stars = table[_RATING]
+    span = pc.min_max(stars).as_py()
+    is_rating = pc.all(pc.is_finite(stars)).as_py()
+    if not is_rating or span["min"] < 0 or span["max"] > MAX_RATING:
         return "a rating out of range"
-    if not all(_printable(table[name]) for name in (USER_ID, ITEM_ID)):
+    if not (is_plain(table[_USER]) and is_plain(table[_ITEM])):
         return "an empty id, or one with blanks in it"
     return None
-
-
-def _printable(ids: pa.ChunkedArray) -> bool:
-    """Whether no id is empty or has a blank or control character; looks at raw bytes, for speed."""
-    if pc.min(pc.binary_length(ids)).as_py() == 0:
-        return False
-    texts = [chunk.buffers()[2] for chunk in ids.chunks if len(chunk)]
-    return all(np.frombuffer(text, np.uint8).min() >= _FIRST_PRINTABLE for text in texts)

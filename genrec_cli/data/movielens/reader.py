@@ -1,13 +1,13 @@
 """A MovieLens zip or folder to a `RawLog`."""
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.data.movielens.layouts import FILE_NAMES, Layout, find_layout
 from genrec_cli.data.movielens.movies import read_movies
-from genrec_cli.data.movielens.ratings import read_ratings
-from genrec_cli.data.movielens.source import digests, look_into
+from genrec_cli.data.movielens.ratings import ratings_blocks
+from genrec_cli.data.movielens.source import look_into
 from genrec_cli.data.movielens.variants import CITATION
 from genrec_cli.data.rawlog import RawLog
 
@@ -24,29 +24,26 @@ def detect_layout(source: Path) -> Layout:
 
 
 def read_movielens(source: Path, progress: Progress = SILENT) -> RawLog:
-    """Read any published MovieLens layout.
+    """Open any published MovieLens layout; the titles are read at once, the ratings are not.
 
     Args:
         source: the zip, a folder with the two files in it or one level down, or one of the files.
-        progress: is told of the bytes read from the ratings.
+        progress: what every reader of logs is given; here nothing takes long before the blocks.
 
     Returns:
         The log; ids are the strings in the files, timestamps Unix seconds, ratings stars.
 
     Raises:
-        DataError: whatever is wrong with the source, with file, line and fix.
+        DataError: whatever is wrong with the source or its titles, with file, line and fix.
     """
-    found_in = look_into(source, FILE_NAMES)
-    found = find_layout(found_in)
-    names = [found.folder + name for name in (found.layout.ratings, found.layout.movies)]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        inputs = pool.submit(digests, found_in, names)  # hashing lets go of the GIL
-        items = read_movies(found_in, found)
-        interactions = read_ratings(found_in, found, progress)
+    inside = look_into(source, FILE_NAMES)
+    found = find_layout(inside)
+    names = (found.layout.ratings, found.layout.movies)
+    files = tuple(inside.path / found.folder / name for name in names)
     return RawLog(
-        interactions=interactions,
-        items=items,
+        blocks=partial(ratings_blocks, inside, found),
+        items=read_movies(inside, found),
         source=f"{source} (MovieLens {' or '.join(found.layout.variants)})",
-        inputs=inputs.result(),
+        files=(inside.path,) if inside.is_zip else files,
         citation=CITATION,
     )

@@ -1,6 +1,5 @@
 """A zip or a folder as a place to read files from; nothing is ever unpacked or written."""
 
-import hashlib
 import os
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from typing import IO
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.data.movielens.variants import BY_FILE
+from genrec_cli.data.text import streams
 
 # What `zipfile` raises on damage: no directory or a bad checksum, a broken stream, a short file.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
@@ -157,6 +157,11 @@ def open_file(source: Source, name: str) -> Iterator[IO[bytes]]:
 
 def _member(source: Source, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     try:
+        info = archive.getinfo(name)
+        packed = min(info.compress_size, source.path.stat().st_size)
+        # `zipfile` gives no more bytes than are declared, so the declared ones are all.
+        if info.file_size > max(streams.BOMB_BYTES, streams.BOMB_RATIO * packed):
+            raise streams.bomb(source.path / name, info.file_size, packed)
         return archive.open(name)
     except (OSError, ValueError) as error:
         raise broken_zip(source.path, _ASTRAY) from error
@@ -165,14 +170,3 @@ def _member(source: Source, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
             f"{source.path / name}: encrypted, or packed in a way that cannot be read ({error})",
             "unpack the archive and pass the folder as --source",
         ) from error
-
-
-def digests(source: Source, names: Collection[str]) -> dict[str, str]:
-    """File name -> "sha256:<hex>" of the zip, or of the files `names` in the folder."""
-    paths = [source.path] if source.is_zip else [source.path / name for name in names]
-    return {path.name: f"sha256:{_sha256(path)}" for path in paths}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

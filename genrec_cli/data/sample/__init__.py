@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from genrec_cli.core import schema
-from genrec_cli.data.rawlog import RawLog
+from genrec_cli.data.rawlog import RawLog, TableBlock
 from genrec_cli.data.sample.films import FILMS_FILE, films_sha256
 from genrec_cli.data.sample.oracle import oracle_scores
 from genrec_cli.data.sample.simulator import draw_viewers, interactions_table
@@ -17,8 +17,8 @@ def read_sample(seed: int = 7) -> RawLog:
     """Simulate 600 viewers of the bundled films; one seed, one log, byte for byte.
 
     >>> log = read_sample()
-    >>> log.source, log.interactions.num_rows, log.items.num_rows
-    ('bundled sample (seed 7)', 9894, 461)
+    >>> log.source, log.items.num_rows
+    ('bundled sample (seed 7)', 461)
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     viewers = draw_viewers(generator)
@@ -27,8 +27,9 @@ def read_sample(seed: int = 7) -> RawLog:
         schema.ITEM_ID: [film.item_id for film in films],
         schema.RAW_TITLE: [film.raw_title for film in films],
     }
+    block = TableBlock(interactions_table(viewers, generator))
     return RawLog(
-        interactions=interactions_table(viewers, generator),
+        blocks=lambda progress: iter([block]),
         items=pa.table(columns, schema=schema.RAW_ITEMS),
         source=f"bundled sample (seed {seed})",
         inputs={FILMS_FILE: films_sha256()},

@@ -69,7 +69,7 @@ def open_bytes(path: Path, task: Task) -> Iterator[Unpacked]:
 
 def _raw(path: Path, stack: ExitStack) -> IO[bytes]:
     try:
-        return stack.enter_context(path.open("rb"))
+        return stack.enter_context(path.open("rb", buffering=0))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except OSError as error:

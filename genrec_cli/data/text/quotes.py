@@ -49,7 +49,7 @@ def _opens_by_parity(data: bytes, places: NDArray[np.intp], delimiter: bytes) ->
 
 def _scanned(data: bytes, delimiter: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First and last places of the quoted fields, field by field; an open one goes to the end."""
-    opening = rb'(?:\A|(?<=[\r\n' + re.escape(delimiter[-1:]) + rb']))"'
+    opening = rb"(?:\A|(?<=[\r\n" + re.escape(delimiter[-1:]) + rb']))"'
     field = re.compile(opening + rb'[^"]*+(?:""[^"]*+)*+(?:"|\Z)')
     spans = [match.span() for match in field.finditer(data)]
     both = np.array(spans, dtype=np.intp).reshape(-1, 2)
