@@ -1,7 +1,9 @@
 """Last step of the kernel: a partition becomes rows of the dataset, a tally and digests."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,16 @@ from genrec_cli.data.engine.tables import (
 from genrec_cli.data.engine.tally import Bins, Sequences, Tally, tally
 from genrec_cli.data.ids import UInt64
 from genrec_cli.data.split import Cut, bounds
+
+# How sequences are written: nothing repeats enough for dictionaries, times rise within a user.
+PARQUET: Final[Mapping[str, Any]] = {
+    "compression": "zstd",
+    "use_dictionary": False,
+    "column_encoding": {
+        f"{ITEMS}.list.element": "BYTE_STREAM_SPLIT",
+        f"{TIMESTAMPS}.list.element": "DELTA_BINARY_PACKED",
+    },
+}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.schema import SEQUENCES
-from genrec_cli.data.engine.finishing import Finish, Finished, finish
+from genrec_cli.data.engine.finishing import PARQUET, Finish, Finished, finish
 from genrec_cli.data.engine.grouping import Window, group
 from genrec_cli.data.engine.numbering import Numbering, renumber
 from genrec_cli.data.engine.ordering import Heads, Order, order
@@ -113,10 +113,3 @@ class LocalEngine:
             finally:
                 for future in waiting:
                     future.cancel()
-
-
-# Sequences hardly repeat, so dictionaries only cost time; times rise within a user.
-PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 1,
-}
