@@ -68,6 +68,14 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
+class ExportFormat(StrEnum):
+    """Kinds of files that other toolkits read."""
+
+    recbole = "recbole"
+    csv = "csv"
+    parquet = "parquet"
+
+
 class Quantize(StrEnum):
     """Precisions of frozen weights."""
 
@@ -440,6 +448,41 @@ def bench(
         )
         report = command.bench(at(workspace), request, terminal.progress)
         terminal.show(report.document(), benched(report))
+
+
+@app.command()
+def export(
+    dataset: Annotated[
+        str | None, typer.Argument(help="Name of the dataset; default: the newest.")
+    ] = None,
+    *,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="Kind of files.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to make; default: one in the workspace.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a dataset's splits and items for other toolkits.
+
+    Example: genrec export ml-1m --format recbole
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import export as command
+        from genrec_cli.display.tables import exported
+
+        report = command.export_dataset(
+            at(workspace),
+            dataset,
+            file_format.value,
+            output=output,
+            force=force,
+            progress=terminal.progress,
+        )
+        terminal.show(report.document(), exported(report))
 
 
 @app.command()

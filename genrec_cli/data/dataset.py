@@ -33,6 +33,7 @@ from genrec_cli.data.split import Bounds, Cut, bounds
 FORMAT = 2
 CATALOG_FILE = "catalog.parquet"
 SEQUENCES_FILE = "sequences.parquet"  # or a folder of that name, with the parts of a cluster
+_AGAIN = "prepare it again with --force"
 
 
 @dataclass(frozen=True)
@@ -104,28 +105,21 @@ def load_dataset(folder: Path) -> Dataset:
         WorkspaceError: a file is missing or damaged, or another version of genrec wrote it.
     """
     manifest = read_json(folder / DATASET_MANIFEST)
-    fix = "prepare it again with --force"
     if manifest.get("format") != FORMAT:
         raise WorkspaceError(
             f"{folder / DATASET_MANIFEST} has format {manifest.get('format')}, this genrec reads "
             f"{FORMAT}",
-            fix,
+            _AGAIN,
         )
     cut = Cut(**manifest["cut"]) if manifest.get("cut") else None
-    try:
-        catalog = _read(folder / CATALOG_FILE, CATALOG)
-        sequences = _read(folder / SEQUENCES_FILE, SEQUENCES)
-    except (OSError, pa.ArrowException) as error:
-        raise WorkspaceError(f"{folder} is damaged: {error}", fix) from None
+    catalog, sequences = _tables(folder)
     keys = spread(column(sequences, USER_ID))
     in_order = not np.any(keys[1:] < keys[:-1])
     digests = section_digests(keys, sequences) if in_order else {}
     if content_hash(catalog, digests, cut) != manifest.get("hash"):
-        raise WorkspaceError(f"{folder} is damaged: its tables are not those it was made with", fix)
-    # Stored in the order of a hash; people and seeds count in the natural one.
-    user_ids = sequences[USER_ID].to_pylist()
-    order = natural_order(user_ids)
-    sequences = sequences.take(pa.array(order))
+        message = f"{folder} is damaged: its tables are not those it was made with"
+        raise WorkspaceError(message, _AGAIN)
+    sequences = _natural(sequences)
     offsets = np.concatenate([[0], np.cumsum(lengths_of(sequences))])
     return Dataset(
         folder=folder,
@@ -133,11 +127,29 @@ def load_dataset(folder: Path) -> Dataset:
         item_ids=catalog[ITEM_ID].to_pylist(),
         titles=catalog[TITLE].to_pylist(),
         train_counts=catalog[TRAIN_COUNT].to_numpy(),
-        user_ids=[user_ids[row] for row in order],
+        user_ids=sequences[USER_ID].to_pylist(),
         offsets=offsets,
         items=numbers(sequences, ITEMS),
         bounds=bounds(offsets, numbers(sequences, TIMESTAMPS), cut),
     )
+
+
+def timestamps_of(dataset: Dataset) -> NDArray[np.int64]:
+    """When each event of a dataset was, as long as its `items`; read from its file again."""
+    timestamps: NDArray[np.int64] = numbers(_natural(_tables(dataset.folder)[1]), TIMESTAMPS)
+    return timestamps
+
+
+def _natural(sequences: pa.Table) -> pa.Table:
+    """Sequences are stored in the order of a hash; people and seeds count in the natural one."""
+    return sequences.take(pa.array(natural_order(sequences[USER_ID].to_pylist())))
+
+
+def _tables(folder: Path) -> tuple[pa.Table, pa.Table]:
+    try:
+        return _read(folder / CATALOG_FILE, CATALOG), _read(folder / SEQUENCES_FILE, SEQUENCES)
+    except (OSError, pa.ArrowException) as error:
+        raise WorkspaceError(f"{folder} is damaged: {error}", _AGAIN) from None
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:

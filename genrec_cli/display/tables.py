@@ -12,6 +12,7 @@ from genrec_cli.data.rawlog import PER_SECOND
 
 if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
     from genrec_cli.commands.bench import BenchReport
+    from genrec_cli.commands.export import ExportReport
     from genrec_cli.commands.finetune import FinetuneReport, PlanReport
     from genrec_cli.commands.predict import PredictReport
     from genrec_cli.commands.prepare import PrepareReport
@@ -38,6 +39,12 @@ def prepared(report: "PrepareReport") -> RenderableType:
         begins = [_moment(cut[part], manifest["time_unit"]) for part in ("validation", "test")]
         lines.append(f"Validation begins at {begins[0]}, test at {begins[1]}.")
     return Group(funnel, card, *map(Text, lines), _next(report.folder, "genrec finetune"))
+
+
+def exported(report: "ExportReport") -> RenderableType:
+    """What was written, and where."""
+    text = f"{report.dataset} as {report.format}: {', '.join(report.files)}"
+    return Group(Text(text), Text(f"written to {report.folder}", style="dim"))
 
 
 def _moment(time: int, unit: "TimeUnit") -> str:
