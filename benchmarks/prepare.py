@@ -218,17 +218,17 @@ def summary(ran: list[Contender]) -> list[dict[str, Any]]:
 
 def show(rows: list[dict[str, Any]], title: str) -> None:
     """Print the rows as a table."""
-    table = Table(title=title)
-    heads = ("", "wall s", "min", "max", "CPU s", "peak GB", "scratch GB", "÷ floor", "÷ genrec")
-    keys = (
-        "seconds", "fastest", "slowest", "cpu_seconds", "peak_gb", "scratch_gb", "to_floor",
-        "to_genrec",
-    )  # fmt: skip
-    for head in heads:
-        table.add_column(head, justify="right" if head else "left")
+    columns = {
+        "wall s": "seconds", "min": "fastest", "max": "slowest", "CPU s": "cpu_seconds",
+        "peak GB": "peak_gb", "scratch GB": "scratch_gb", "÷ floor": "to_floor",
+        "÷ genrec": "to_genrec",
+    }  # fmt: skip
+    columns = {head: key for head, key in columns.items() if any(row.get(key) for row in rows)}
+    table = Table("", title=title)
+    for head in columns:
+        table.add_column(head, justify="right")
     for row in rows:
-        numbers = (row.get(key) for key in keys)
-        table.add_row(row["name"], *("" if not number else f"{number:.2f}" for number in numbers))
+        table.add_row(row["name"], *(f"{row[key]:.2f}" for key in columns.values()))
     say.print(table)
 
 
@@ -289,10 +289,11 @@ def main() -> None:
                 one_run(one, arguments.folder, watch=arguments.huge, check=not arguments.huge)
             except RuntimeError as error:
                 failed[one.name] = str(error)
-                say.print(f"[red]{one.name} failed[/]", str(error), markup=True)
+                say.print(f"{one.name} failed: {error}", style="red", markup=False)
     ran = [one for one in ran if one.name not in failed]
     rows = summary(ran)
-    show(rows, f"{source}: {len(os.sched_getaffinity(0))} cores, {arguments.runs} runs")
+    if rows:
+        show(rows, f"{source}: {len(os.sched_getaffinity(0))} cores, {arguments.runs} runs")
     facts = {one.name: one.facts for one in ran if one.facts}
     for name, found in facts.items():
         counts = ", ".join(f"{found[key]:,} {key}" for key in ("users", "items", "events"))

@@ -264,7 +264,6 @@ def prepare(
     """Turn a raw interaction log into a dataset, and say what in it can fool a benchmark.
 
     Examples:
-
     genrec prepare movielens --source ml-1m.zip
 
     genrec prepare amazon --source downloads --category Toys_and_Games
@@ -293,15 +292,14 @@ def prepare(
         }
         columns = Columns(user_column, item_column, time_column, title_column, rating_column)
         limit = None if memory_limit is None else bytes_of("--memory-limit", memory_limit)
-        report = command.prepare(
-            at(workspace),
+        request = command.PrepareRequest(
             Input(dataset.value, source, variant, category, items, columns),
             resolve(PrepareSettings, [Layer("flag", flags)]).settings,
-            means=command.Means(engine.value, limit, ray_address),
-            name=name,
-            force=force,
-            progress=terminal.progress,
+            command.Means(engine.value, limit, ray_address),
+            name,
+            force,
         )
+        report = command.prepare(at(workspace), request, terminal.progress)
         terminal.show(report.document(), prepared(report))
 
 

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,26 +64,29 @@ class PrepareReport:
         return {"dataset": self.folder.name, "folder": str(self.folder), **self.manifest}
 
 
-def prepare(
-    workspace: Workspace,
-    raw: Input,
-    settings: PrepareSettings,
-    *,
-    means: Means = Means(),
-    name: str | None = None,
-    force: bool = False,
-    progress: Progress = SILENT,
-) -> PrepareReport:
-    """Read, filter, order and write a dataset.
+@dataclass(frozen=True)
+class PrepareRequest:
+    """What the user asked for.
 
-    Args:
-        workspace: where to write it.
+    Attributes:
         raw: what to read.
         settings: filters, split and tie rule.
         means: engine and memory.
         name: of the dataset; None: from the kind and the source.
         force: replace a finished dataset of that name.
-        progress: where to report.
+    """
+
+    raw: Input
+    settings: PrepareSettings = field(default_factory=PrepareSettings)
+    means: Means = field(default_factory=Means)
+    name: str | None = None
+    force: bool = False
+
+
+def prepare(
+    workspace: Workspace, request: PrepareRequest, progress: Progress = SILENT
+) -> PrepareReport:
+    """Read, filter, order and write a dataset.
 
     Raises:
         DataError: the source is missing, broken, or of another variant than asked for.
@@ -91,14 +94,15 @@ def prepare(
         WorkspaceError: the dataset is there already.
     """
     watch = Stopwatch()
+    raw, settings, means = request.raw, request.settings, request.means
     _check(means)
-    name = default_name(raw) if name is None else name
+    name = default_name(raw) if request.name is None else request.name
     check_name(name)
     target = workspace.dataset(name)
     command = f"genrec prepare {raw.kind}"
     with ExitStack() as stack:
         staging = stack.enter_context(
-            publish(target, DATASET_MANIFEST, force=force, command=command)
+            publish(target, DATASET_MANIFEST, force=request.force, command=command)
         )
         log = open_log(raw, workspace.downloads, progress)
         hasher = stack.enter_context(ThreadPoolExecutor(1))
@@ -109,8 +113,8 @@ def prepare(
         manifest = {
             "name": target.name,
             **_manifest(log, made, settings, inputs),
-            **watch.cost(),
             "engine": means.engine,
+            **watch.cost(),
         }
         (staging / CARD_FILE).write_text(card(manifest), encoding="utf-8")
         write_manifest(staging, manifest)

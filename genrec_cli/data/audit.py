@@ -84,7 +84,11 @@ def _ties(counted: Tally, settings: PrepareSettings) -> _Part:
         f"other way round {changed:.1%} of users would be asked for another item. Compare only "
         "figures with the same tie rule."
     )
-    return "ties", figure, Finding("users with tied test items", f"{share:.1%}", meaning, share > 0.1)
+    return (
+        "ties",
+        figure,
+        Finding("users with tied test items", f"{share:.1%}", meaning, share > 0.1),
+    )
 
 
 def _future(made: Made) -> _Part:
@@ -131,13 +135,10 @@ def _repeats(counted: Tally) -> _Part:
 def _next_id(counted: Tally) -> _Part:
     hits, chance = _share(counted.next_id, counted.tests), 1 / max(1, len(counted.total))
     leaks = hits > max(_SUSPICIOUS, 10 * chance)
-    meaning = (
-        "HR@1 of guessing the item behind the highest id of the history: "
-        + (
-            "ids give the answer away, and any model that reads them can cheat."
-            if leaks
-            else "ids do not give the answer away."
-        )
+    meaning = "HR@1 of guessing the item behind the highest id of the history: " + (
+        "ids give the answer away, and any model that reads them can cheat."
+        if leaks
+        else "ids do not give the answer away."
     )
     finding = Finding("hits of the next id", f"{hits:.2%}", meaning, leaks)
     return "next_id", {"hr@1": hits, "chance": round(chance, 6)}, finding
@@ -183,8 +184,10 @@ def _popularity(counted: Tally) -> _Part:
         f"Gini coefficient of the items' events; a tenth of the items has {share:.0%} of them. "
         "The higher, the more a list of favourites hits."
     )
-    return "popularity", {"gini": value, "top_tenth": share}, Finding(
-        "popularity skew", f"{value:.2f}", meaning
+    return (
+        "popularity",
+        {"gini": value, "top_tenth": share},
+        Finding("popularity skew", f"{value:.2f}", meaning),
     )
 
 
@@ -194,8 +197,10 @@ def _density(counted: Tally) -> _Part:
     sparsity = round(1 - pairs / (users * items), 6)
     mean = counted.rows / users
     meaning = f"Of all pairs of user and item; a user has {mean:.1f} events on average."
-    return "sparsity", {"share": sparsity, "events_per_user": round(mean, 2)}, Finding(
-        "empty pairs", f"{sparsity:.2%}", meaning
+    return (
+        "sparsity",
+        {"share": sparsity, "events_per_user": round(mean, 2)},
+        Finding("empty pairs", f"{sparsity:.2%}", meaning),
     )
 
 

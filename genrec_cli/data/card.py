@@ -12,7 +12,9 @@ def card(manifest: Mapping[str, Any]) -> str:
     """
     audit = manifest["audit"]
     settings = [
-        [f"`{key}`", f"`{value}`"] for key, value in manifest["settings"].items() if value is not None
+        [f"`{key}`", f"`{value}`"]
+        for key, value in manifest["settings"].items()
+        if value is not None
     ]
     findings = [
         [("⚠ " if finding["warns"] else "") + finding["name"], finding["value"], finding["meaning"]]

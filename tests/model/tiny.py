@@ -9,15 +9,16 @@ from typing import Any
 import pyarrow as pa
 import torch
 from peft import LoraConfig, get_peft_model
+from preparing import prepare_with
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from genrec_cli.core.progress import Task
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
 from genrec_cli.core.settings import FinetuneSettings, PrepareSettings
-from genrec_cli.data.build import build
-from genrec_cli.data.dataset import Dataset, load_dataset, write_dataset, write_manifest
-from genrec_cli.data.rawlog import RawLog
+from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.engine.local import LocalEngine
+from genrec_cli.data.rawlog import RawLog, TableBlock
 from genrec_cli.language.backbones.names import Source
 from genrec_cli.language.backbones.nano import train_tokenizer
 from genrec_cli.language.hardware import Place
@@ -125,21 +126,16 @@ def tiny_dataset(folder: Path, users: int = 40, items: int = 12) -> Dataset:
             item += 1 if rng.random() < 0.9 else rng.randrange(items)
     ids = [str(item) for item in range(items)]
     titles = [f"{'The Old ' * (item % 4)}Film {item} (19{item:02})" for item in range(items)]
+    columns = zip(zip(*rows, strict=True), INTERACTIONS, strict=True)
+    interactions = pa.table([pa.array(c, f.type) for c, f in columns], schema=INTERACTIONS)
     log = RawLog(
-        interactions=pa.table(
-            [
-                pa.array(column, field.type)
-                for column, field in zip(zip(*rows, strict=True), INTERACTIONS, strict=True)
-            ],
-            schema=INTERACTIONS,
-        ),
+        blocks=lambda _: iter([TableBlock(interactions)]),
         items=pa.table([ids, titles], schema=RAW_ITEMS),
         source="made",
     )
-    built = build(log, PrepareSettings(min_user=3, min_item=1))
     folder.mkdir(parents=True)
-    write_manifest(folder, {"hash": write_dataset(folder, built.catalog, built.sequences)})
-    return load_dataset(folder)
+    engine = LocalEngine(folder / "scratch", memory_limit=10**9)
+    return prepare_with(engine, log, PrepareSettings(min_user=3, min_item=1), folder).dataset
 
 
 def settings_for(**values: Any) -> FinetuneSettings:

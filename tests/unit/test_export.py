@@ -84,12 +84,10 @@ def test_the_splits_are_read_back_as_genrec_reads_them(
     train = events(read(folder, "train"))
     assert [(user, item) for user, item, _, _ in train] == training
     for part in ("validation", "test"):
-        cases = held_out(dataset, part)  # type: ignore[arg-type]
+        cases = held_out(dataset, part)
         expected = [
             (dataset.user_ids[row], dataset.item_ids[target], len(history))
-            for row, target, history in zip(
-                cases.rows, cases.targets, cases.histories, strict=True
-            )
+            for row, target, history in zip(cases.rows, cases.targets, cases.histories, strict=True)
         ]
         written = events(read(folder, part))
         assert [(user, item, place) for user, item, _, place in written] == expected

@@ -1,11 +1,13 @@
-import hashlib
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from movielens_files import LAYOUTS, RATINGS_CSV, dat_folder, pack, real, sources, write
+from small_data import whole
 
+from genrec_cli.core.progress import SILENT
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
 from genrec_cli.data.movielens import CITATION, detect_layout, read_movielens
 
@@ -14,8 +16,8 @@ from genrec_cli.data.movielens import CITATION, detect_layout, read_movielens
 def test_every_layout_is_read_from_zip_folder_parent_and_file(tmp_path: Path, variant: str) -> None:
     for source in sources(tmp_path, variant):
         log = read_movielens(source)
-        assert log.interactions.schema == INTERACTIONS
-        assert log.interactions.to_pydict() == {
+        assert whole(log).schema == INTERACTIONS
+        assert whole(log).to_pydict() == {
             "user_id": ["1", "2"],
             "item_id": ["007", "661"],
             "timestamp": [978300760, 978302109],
@@ -36,19 +38,24 @@ def test_nothing_is_written_beside_the_source(tmp_path: Path, variant: str) -> N
     all_sources = sources(tmp_path, variant)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     for source in all_sources:
-        read_movielens(source)
+        whole(read_movielens(source))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_inputs_are_the_hashes_of_the_zip_or_of_both_files(tmp_path: Path) -> None:
+def test_the_files_to_hash_are_the_zip_or_the_two_that_are_read(tmp_path: Path) -> None:
     inner, files = LAYOUTS["1m"]
     folder = write(tmp_path / inner, files)
     archive = pack(tmp_path / "a.zip", files)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert read_movielens(archive).inputs == {"a.zip": f"sha256:{digest}"}
-    assert read_movielens(folder).inputs == {
-        name: f"sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files.items()
-    }
+    assert read_movielens(archive).files == (archive,)
+    assert read_movielens(folder).files == tuple(folder / name for name in files)
+    assert read_movielens(folder.parent).files == tuple(folder / name for name in files)
+
+
+def test_blocks_start_anew_each_time_and_can_be_pickled(tmp_path: Path) -> None:
+    log = read_movielens(pack(tmp_path / "a.zip", LAYOUTS["1m"][1]))
+    assert whole(log).equals(whole(log))
+    [block] = log.blocks(SILENT)
+    assert pickle.loads(pickle.dumps(block)).read().equals(whole(log))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_names_narrow_the_variants(
 def test_half_stars_line_ends_of_windows_and_blank_lines_are_read(tmp_path: Path) -> None:
     source = dat_folder(tmp_path, b"1::2::0.5::1\r\n\r\n1::3::4.5::2\r\n", b"2::A::x\r\n\r\n")
     log = read_movielens(source)
-    assert log.interactions["rating"].to_pylist() == [0.5, 4.5]
+    assert whole(log)["rating"].to_pylist() == [0.5, 4.5]
     assert log.items["raw_title"].to_pylist() == ["A"]
 
 
@@ -81,7 +88,7 @@ def test_csv_columns_are_found_by_name_and_a_byte_order_mark_is_skipped(tmp_path
     movies = '\ufeffgenres,movieId,title\nx,2,"Say ""A"" (1999)"\n'.encode()
     log = read_movielens(write(tmp_path, {"ratings.csv": ratings, "movies.csv": movies}))
     row = {"user_id": "1", "item_id": "2", "timestamp": 9, "rating": 4.0}
-    assert log.interactions.to_pylist() == [row]
+    assert whole(log).to_pylist() == [row]
     assert log.items.to_pylist() == [{"item_id": "2", "raw_title": 'Say "A" (1999)'}]
 
 
@@ -121,7 +128,8 @@ class Bar:
 
 def test_progress_counts_the_bytes_of_the_ratings(tmp_path: Path) -> None:
     bar = Bar()
-    read_movielens(pack(tmp_path / "a.zip", LAYOUTS["25m"][1]), bar)
+    log = read_movielens(pack(tmp_path / "a.zip", LAYOUTS["25m"][1]))
+    assert [block.read().num_rows for block in log.blocks(bar)] == [2]
     assert (bar.title, bar.unit) == ("Reading ratings.csv", "B")
     assert bar.done == bar.total == len(RATINGS_CSV)
 
@@ -139,9 +147,10 @@ def test_real_archives_have_the_published_sizes(
 ) -> None:
     log = read_movielens(real(name))
     assert log.source.endswith(f"(MovieLens {variant})")
-    assert (log.interactions.num_rows, log.items.num_rows) == (rows, items)
-    assert len(log.interactions["user_id"].unique()) == users
-    rated = pa.table({"item_id": log.interactions["item_id"].unique()})
+    table = whole(log)
+    assert (table.num_rows, log.items.num_rows) == (rows, items)
+    assert len(table["user_id"].unique()) == users
+    rated = pa.table({"item_id": table["item_id"].unique()})
     assert rated.join(log.items, "item_id", join_type="left anti").num_rows == 0
 
 

@@ -14,9 +14,11 @@ from movielens_files import (
     real,
     write,
 )
+from small_data import whole
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.data.movielens import VARIANTS, detect_layout, read_movielens
+from genrec_cli.data.text import streams
 
 MEND = "mend or delete that line, or download the data again"
 AGAIN = "download the data again"
@@ -103,7 +105,7 @@ def test_a_broken_ratings_file_is_named_with_its_line(
 ) -> None:
     source = dat_folder(tmp_path, ratings)
     with pytest.raises(DataError) as caught:
-        read_movielens(source)
+        whole(read_movielens(source))
     assert caught.value.message == f"{source / 'ratings.dat'}{message}"
     assert caught.value.fix == fix
 
@@ -134,7 +136,7 @@ def test_a_broken_csv_file_is_named_with_its_line(
     files = {"ratings.csv": ratings.encode(), "movies.csv": MOVIES_CSV.encode()}
     source = write(tmp_path, files)
     with pytest.raises(DataError) as caught:
-        read_movielens(source)
+        whole(read_movielens(source))
     assert caught.value.message.startswith(f"{source / 'ratings.csv'}{message}")
 
 
@@ -160,7 +162,7 @@ def test_a_broken_titles_file_is_named_with_its_line(
     ratings = {"movies.dat": "ratings.dat", "u.item": "u.data", "movies.csv": "ratings.csv"}[name]
     source = write(tmp_path, {name: movies, ratings: b"1"})
     with pytest.raises(DataError) as caught:
-        read_movielens(source)
+        whole(read_movielens(source))
     assert caught.value.message.startswith(f"{source / name}{message}")
     assert caught.value.fix
 
@@ -168,12 +170,12 @@ def test_a_broken_titles_file_is_named_with_its_line(
 def test_a_10m_titles_file_must_be_utf8(tmp_path: Path) -> None:
     source = dat_folder(tmp_path / "ml-10M100K", movies=MOVIES_DAT.encode("latin-1"))
     with pytest.raises(DataError, match=r"movies\.dat:1: byte 0xe9 is not UTF-8 text"):
-        read_movielens(source)
+        whole(read_movielens(source))
 
 
 def test_a_missing_path_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such file or folder"):
-        read_movielens(tmp_path / "nowhere")
+        whole(read_movielens(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("missing", ["ratings.dat", "movies.dat"])
@@ -205,7 +207,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "ml-1m.zip"
     page.write_text("<html>sign in</html>")
     with pytest.raises(DataError) as caught:
-        read_movielens(page)
+        whole(read_movielens(page))
     assert caught.value.message == (
         f"{page}: neither a zip nor a MovieLens file (20 bytes; the published one has 5,917,549)"
     )
@@ -213,11 +215,11 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_zip_cut_short_is_refused_with_the_size_that_is_due(tmp_path: Path) -> None:
-    whole = pack(tmp_path / "whole.zip", LAYOUTS["1m"][1]).read_bytes()
+    content = pack(tmp_path / "whole.zip", LAYOUTS["1m"][1]).read_bytes()
     cut = tmp_path / "ml-1m.zip"
-    cut.write_bytes(whole[:200])
+    cut.write_bytes(content[:200])
     with pytest.raises(DataError) as caught:
-        read_movielens(cut)
+        whole(read_movielens(cut))
     assert caught.value.message == (
         f"{cut}: the zip is damaged or cut short: its table of contents, at the end, is missing "
         "(200 bytes; the published one has 5,917,549)"
@@ -234,7 +236,7 @@ def test_a_flipped_byte_inside_a_zip_is_noticed(tmp_path: Path, member: str) -> 
     original = LAYOUTS["1m"][1][member]
     path.write_bytes(data.replace(original, original.replace(b"661", b"662")))
     with pytest.raises(DataError, match="damaged or cut short: Bad CRC-32"):
-        read_movielens(path)
+        whole(read_movielens(path))
 
 
 def test_a_zip_with_a_piece_missing_in_the_middle_is_refused(tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_a_zip_with_a_piece_missing_in_the_middle_is_refused(tmp_path: Path) -> 
     data = path.read_bytes()
     path.write_bytes(data[:10] + data[150:])
     with pytest.raises(DataError, match="damaged or cut short"):
-        read_movielens(path)
+        whole(read_movielens(path))
 
 
 def test_members_outside_the_archives_root_are_not_touched(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_members_outside_the_archives_root_are_not_touched(tmp_path: Path) -> No
     hostile = {f"{root}{name}": files[name] for root in ("../", "/tmp/", "a/../") for name in files}
     source = pack(folder / "a.zip", hostile | {f"__MACOSX/{name}": b"" for name in files})
     with pytest.raises(DataError, match="no MovieLens files in it"):
-        read_movielens(source)
+        whole(read_movielens(source))
     assert [path.name for path in tmp_path.rglob("*")] == ["inner", "a.zip"]
 
 
@@ -261,7 +263,19 @@ def test_a_big_broken_file_leaves_no_thread_reading(tmp_path: Path) -> None:
     archive = pack(tmp_path / "a.zip", {"ratings.dat": lines, "movies.dat": MOVIES_DAT.encode()})
     for _ in range(5):
         with pytest.raises(DataError, match=r"a\.zip/ratings\.dat:2: 3 fields"):
-            read_movielens(archive)
+            whole(read_movielens(archive))
+
+
+@pytest.mark.parametrize("member", ["ratings.dat", "movies.dat"])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(
+    tmp_path: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "BOMB_BYTES", 1 << 20)
+    source = pack(tmp_path / "a.zip", {**LAYOUTS["1m"][1], member: GOOD * 200_000})
+    with pytest.raises(DataError) as caught:
+        whole(read_movielens(source))
+    assert caught.value.message.startswith(f"{source / member}: ")
+    assert "bytes unpack to 4,200,000 or more, over 200 times as many" in caught.value.message
 
 
 @pytest.mark.realdata
@@ -271,4 +285,4 @@ def test_a_real_archive_cut_short_is_refused(tmp_path: Path) -> None:
     with cut.open("r+b") as file:
         file.truncate(3_000_000)
     with pytest.raises(DataError, match="cut short"):
-        read_movielens(cut)
+        whole(read_movielens(cut))

@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
+from small_data import whole
 
 from genrec_cli.core import schema
 from genrec_cli.data import sample
@@ -77,9 +78,9 @@ def test_ids_say_nothing_about_years_or_franchises() -> None:
 
 
 def test_the_log_has_the_schemas_of_a_reader_and_says_where_it_came_from() -> None:
-    assert log().interactions.schema == schema.INTERACTIONS
+    assert whole(log()).schema == schema.INTERACTIONS
     assert log().items.schema == schema.RAW_ITEMS
-    assert log().interactions[schema.RATING].null_count == log().interactions.num_rows
+    assert whole(log())[schema.RATING].null_count == whole(log()).num_rows
     digest = hashlib.sha256((FOLDER / "films.csv").read_bytes()).hexdigest()
     assert log().inputs == {"films.csv": f"sha256:{digest}"}
     assert log().source == "bundled sample (seed 7)"
@@ -88,7 +89,7 @@ def test_the_log_has_the_schemas_of_a_reader_and_says_where_it_came_from() -> No
 
 
 def test_one_seed_is_one_log_on_every_machine_and_numpy() -> None:
-    rows = log().interactions.to_pylist()
+    rows = whole(log()).to_pylist()
     text = "\n".join(f"{r['user_id']} {r['item_id']} {r['timestamp']}" for r in rows)
     assert hashlib.sha256(text.encode()).hexdigest() == GOLDEN
 
@@ -99,7 +100,7 @@ def test_another_seed_is_another_log() -> None:
 
 
 def test_the_table_holds_the_viewers_in_a_shuffled_order() -> None:
-    table = log().interactions
+    table = whole(log())
     ids = sample_world().item_ids
     expected = {
         (viewer.user_id, ids[film], timestamp)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.split import bounds
 from genrec_cli.data.split import held_out
 from genrec_cli.decoding.trie import build_trie
 from genrec_cli.language.prompt import Encoder, TitleTokens
@@ -54,6 +55,8 @@ def make_world(lengths: list[int], sequences: list[list[int]], head: int, slack:
         np.array([token for row in rows for token in row], dtype=np.int32),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
     )
+    items = [item for sequence in sequences for item in sequence]
+    offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64)
     dataset = Dataset(
         folder=Path("made"),
         manifest={},
@@ -61,8 +64,9 @@ def make_world(lengths: list[int], sequences: list[list[int]], head: int, slack:
         titles=[f"title {item}" for item in range(len(lengths))],
         train_counts=np.zeros(len(lengths), dtype=np.int64),
         user_ids=[str(user) for user in range(len(sequences))],
-        offsets=np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64),
-        items=np.array([item for s in sequences for item in s], dtype=np.int32),
+        offsets=offsets,
+        items=np.array(items, dtype=np.int32),
+        bounds=bounds(offsets, np.zeros(len(items), dtype=np.int64), None),
     )
     ids = np.full(head, HEAD, dtype=np.int32)
     return World(dataset, Encoder(ids, titles, head + 2 * max(lengths) + slack))

@@ -40,9 +40,7 @@ class Census:
     items: NDArray[np.int64]
 
     def __add__(self, other: "Census") -> "Census":
-        return Census(
-            self.rows + other.rows, self.users + other.users, self.items + other.items
-        )
+        return Census(self.rows + other.rows, self.users + other.users, self.items + other.items)
 
 
 @dataclass(frozen=True)
@@ -96,9 +94,7 @@ def _sums(mask: NDArray[np.bool_], lengths: NDArray[np.int64]) -> NDArray[np.int
     return sums
 
 
-def _latest(
-    mask: NDArray[np.bool_], lengths: NDArray[np.int64], longest: int
-) -> NDArray[np.bool_]:
+def _latest(mask: NDArray[np.bool_], lengths: NDArray[np.int64], longest: int) -> NDArray[np.bool_]:
     """True for the last `longest` events of the mask in each list, and maybe for others."""
     so_far = np.cumsum(mask)
     ends = np.cumsum(lengths)

@@ -101,7 +101,8 @@ def make(
         times = engine.map(event_times, keep, bins, columns=[ITEMS, "timestamps"])
         cut = find_cut(sum(times, start=np.zeros(1, dtype=np.int64)), bins)
     how = Finish(keep, numbers, len(order), cut, bins)
-    tallies, digests = [], {}
+    tallies: list[Tally] = []
+    digests: dict[int, bytes] = {}
     for done in engine.finish(how, target, progress):
         tallies.append(done.tally)
         digests |= done.digests

@@ -40,9 +40,7 @@ class LocalEngine:
         partition_bytes: size of partitions, as runs.
     """
 
-    def __init__(
-        self, scratch: Path, memory_limit: int, partition_bytes: int = _PARTITION
-    ) -> None:
+    def __init__(self, scratch: Path, memory_limit: int, partition_bytes: int = _PARTITION) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
         self._runs = Runs(scratch, memory_limit // _FOR_RUNS)
         self._partitions = Partitions(scratch, memory_limit // _FOR_PARTITIONS)

@@ -51,7 +51,9 @@ class Numbering:
         """Take titles from a table of schema `RAW_ITEMS`; they count more than the log's own."""
         here = items.filter(pc.is_in(items[ITEM_ID], pa.array(self.codes, pa.string())))
         named = Numbering(codes=self.codes)
-        for item_id, title in zip(here[ITEM_ID].to_pylist(), here[RAW_TITLE].to_pylist(), strict=True):
+        for item_id, title in zip(
+            here[ITEM_ID].to_pylist(), here[RAW_TITLE].to_pylist(), strict=True
+        ):
             named._entitle(self.codes[item_id], title)
         self.titles |= named.titles
         self.retitled = (self.retitled - named.titles.keys()) | named.retitled

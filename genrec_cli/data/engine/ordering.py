@@ -184,7 +184,8 @@ def _once(places: _Places, rows: _Places, items: NDArray[np.int32], keep: Repeat
         found = len(pairs) - 1 - found
     else:
         _, found = np.unique(pairs, return_index=True)
-    return places[np.sort(found)]
+    kept: _Places = places[np.sort(found)]
+    return kept
 
 
 def _users_with(rows: _Places, counts: NDArray[np.int32], users: int) -> int:

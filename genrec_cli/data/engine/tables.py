@@ -37,9 +37,7 @@ def lists(lengths: NDArray[Any], values: NDArray[Any], kind: pa.DataType) -> pa.
     """Values cut into lists of the given lengths."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(values, kind.value_type), type=kind
-    )
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, kind.value_type), type=kind)
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
@@ -51,13 +49,14 @@ def column(table: pa.Table, name: str) -> pa.Array:
 def numbers(table: pa.Table, name: str) -> NDArray[Any]:
     """A column of numbers, or what stands in its lists, as one array."""
     array = column(table, name)
-    return (array.flatten() if pa.types.is_list(array.type) else array).to_numpy()
+    flat: NDArray[Any] = (array.flatten() if pa.types.is_list(array.type) else array).to_numpy()
+    return flat
 
 
 def lengths_of(table: pa.Table, name: str = ITEMS) -> NDArray[np.int64]:
     """How much stands in each list of a column, [rows]."""
-    offsets: NDArray[np.int32] = column(table, name).offsets.to_numpy()
-    return np.diff(offsets.astype(np.int64))
+    lengths: NDArray[np.int64] = np.diff(column(table, name).offsets.to_numpy().astype(np.int64))
+    return lengths
 
 
 def section_starts(keys: NDArray[np.uint64]) -> NDArray[np.int64]:

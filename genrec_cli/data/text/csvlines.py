@@ -12,7 +12,7 @@ from genrec_cli.core.errors import DataError
 from genrec_cli.data.text import faults
 from genrec_cli.data.text.blocks import Stretch
 from genrec_cli.data.text.roles import Roles
-from genrec_cli.data.text.rows import interactions
+from genrec_cli.data.text.rows import assembled, checked
 from genrec_cli.data.text.times import TimeForm
 from genrec_cli.data.text.unfit import Unfit
 
@@ -58,28 +58,48 @@ class CsvBlock:
     form: CsvForm
 
     def read(self) -> pa.Table:
-        """Parse the lines; see `rows.interactions`.
+        """Parse the lines; see `rows.assembled`.
 
         Raises:
             DataError: the first line that cannot be used, with its number and value.
         """
-        roles, time = self.form.roles.named(), self.form.time
-        for kinds in (self._kinds(), {}):
-            try:
-                table = parse(self.stretch.data, self.form.dialect, list(roles.values()), kinds)
-                return interactions({role: table[name] for role, name in roles.items()}, time)
-            except (pa.ArrowException, Unfit) as error:
-                # Perhaps only a time such as 964982703.0, which is no int64 to Arrow: text is next.
-                fault = str(error)
-        raise explain(self.stretch, self.form, fault)
+        form = self.form
+        return assembled(read_columns(self.stretch, form.dialect, form.roles.named(), form.time))
 
-    def _kinds(self) -> dict[str, pa.DataType]:
-        """Types that Arrow converts to while parsing, which is faster than afterwards."""
-        roles = self.form.roles
-        kinds = {} if self.form.time.dates else {roles.time: pa.int64()}
-        if roles.rating and roles.rating != roles.title:
-            kinds.setdefault(roles.rating, pa.float32())
-        return {name: kind for name, kind in kinds.items() if name not in (roles.user, roles.item)}
+
+def read_columns(
+    stretch: Stretch, dialect: Dialect, roles: Mapping[str, str], time: TimeForm
+) -> dict[str, pa.ChunkedArray]:
+    """Parse whole lines into role -> values, checked; see `rows.checked`.
+
+    Args:
+        stretch: the lines, without the header.
+        dialect: how fields stand in them.
+        roles: role -> column.
+        time: how times are written.
+
+    Raises:
+        DataError: the first line that cannot be used, with its number and value.
+    """
+    for kinds in (_kinds(roles, time), {}):
+        try:
+            table = parse(stretch.data, dialect, list(roles.values()), kinds)
+            return checked({role: table[name] for role, name in roles.items()}, time)
+        except (pa.ArrowException, Unfit) as error:
+            # Perhaps only a time such as 964982703.0, which is no int64 to Arrow: text is next.
+            fault = str(error)
+    raise explain(stretch, dialect, roles, time, fault)
+
+
+def _kinds(roles: Mapping[str, str], time: TimeForm) -> dict[str, pa.DataType]:
+    """Column -> type that Arrow converts to while parsing, which is faster than afterwards."""
+    kinds = {"rating": pa.float32()} if time.dates else {"rating": pa.float32(), "time": pa.int64()}
+    text = {name for role, name in roles.items() if role not in kinds}
+    return {
+        roles[role]: kind
+        for role, kind in kinds.items()
+        if role in roles and roles[role] not in text
+    }
 
 
 def parse(
@@ -123,35 +143,59 @@ def parse(
     )
 
 
-def explain(stretch: Stretch, form: CsvForm, fault: str) -> DataError:
+def explain(
+    stretch: Stretch, dialect: Dialect, roles: Mapping[str, str], time: TimeForm, fault: str
+) -> DataError:
     """Find the first line that cannot be used and say what is wrong with it.
 
     Args:
         stretch: the lines, without the header.
-        form: how they should look.
+        dialect: how fields stand in them.
+        roles: role -> column.
+        time: how times are written.
         fault: what the fast reader complained of, for want of anything better.
     """
     lines: list[int] = []
-    values: dict[str, list[str]] = {role: [] for role in form.roles.named()}
-    places = {role: form.dialect.header.index(name) for role, name in form.roles.named().items()}
+    values: dict[str, list[str]] = {role: [] for role in roles}
     broken = None
-    for line, fields in records(stretch, form.dialect):
-        broken = _broken(f"{stretch.path}:{line}", fields, form, list(places.values()))
-        if broken:
-            break
-        lines.append(line)
-        for role, place in places.items():
-            values[role].append(fields[place])
+    try:
+        for line, row in sound_rows(stretch, dialect, list(roles.values())):
+            lines.append(line)
+            for role, name in roles.items():
+                values[role].append(row[name])
+    except DataError as error:
+        broken = error  # a value further up may be unfit
     columns = {role: pa.chunked_array([pa.array(v, pa.string())]) for role, v in values.items()}
-    unfit = faults.first_fault(columns, form.time)
+    unfit = faults.first_fault(columns, time)
     if unfit:
-        column, value = form.roles.named()[unfit.role], values[unfit.role][unfit.row]
-        return faults.unfit_value(stretch.path, lines[unfit.row], column, value, unfit)
+        value = values[unfit.role][unfit.row]
+        return faults.unfit_value(stretch.path, lines[unfit.row], roles[unfit.role], value, unfit)
     where = f"{stretch.path}:{stretch.first_line}"
     return broken or DataError(f"{where}: the lines from here on cannot be read: {fault}")
 
 
-def records(stretch: Stretch, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def sound_rows(
+    stretch: Stretch, dialect: Dialect, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and values of `columns` of each row, slowly.
+
+    Raises:
+        DataError: the first row with more or fewer fields than the header, or bytes in one of the
+            columns that are no UTF-8.
+    """
+    places = {name: dialect.header.index(name) for name in columns}
+    for line, fields in _records(stretch, dialect):
+        where = f"{stretch.path}:{line}"
+        if len(fields) != len(dialect.header):
+            raise _misshapen(where, fields, dialect)
+        row = {name: fields[place] for name, place in places.items()}
+        byte = next(filter(None, map(faults.bad_byte, row.values())), None)
+        if byte is not None:
+            raise faults.not_text(where, byte)
+        yield line, row
+
+
+def _records(stretch: Stretch, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of each row, slowly; bytes that are no UTF-8 become surrogates."""
     text = io.StringIO(stretch.data.decode("utf-8", "surrogateescape"), newline="")
     if not dialect.quoted:
@@ -170,22 +214,14 @@ def records(stretch: Stretch, dialect: Dialect) -> Iterator[tuple[int, list[str]
         raise DataError(f"{stretch.path}:{line}: {error}", "mend or delete that line") from error
 
 
-def _broken(
-    where: str, fields: list[str], form: CsvForm, places: Sequence[int]
-) -> DataError | None:
-    """The error for a row that does not have the due fields; None where it does."""
-    dialect = form.dialect
+def _misshapen(where: str, fields: Sequence[str], dialect: Dialect) -> DataError:
     row = dialect.delimiter.join(fields)
-    if len(fields) != len(dialect.header):
-        due = dialect.delimiter.replace("\t", "<tab>").join(dialect.header)
-        seen = len(fields) == 1 and faults.wrong_separator(
-            row, dialect.delimiter, len(dialect.header)
-        )
-        if seen:
-            problem, fix = faults.separated(seen, dialect.delimiter)
-        else:
-            problem = f"{faults.counted(len(fields))} where {due} is due"
-            fix = 'mend or delete that line; put fields that hold the separator between "…"'
-        return DataError(f"{where}: {problem}: {faults.shown(row)}", fix)
-    byte = next(filter(None, (faults.bad_byte(fields[place]) for place in places)), None)
-    return None if byte is None else faults.not_text(where, byte)
+    due = len(dialect.header)
+    seen = faults.wrong_separator(row, dialect.delimiter, due) if len(fields) == 1 else None
+    if seen:
+        problem, fix = faults.separated(seen, dialect.delimiter)
+    else:
+        names = dialect.delimiter.replace("\t", "<tab>").join(dialect.header)
+        problem = f"{faults.counted(len(fields))} where {faults.shortened(names)} is due"
+        fix = 'mend or delete that line; put fields that hold the separator between "…"'
+    return DataError(f"{where}: {problem}: {faults.shown(row)}", fix)

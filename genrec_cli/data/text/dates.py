@@ -63,5 +63,11 @@ def _why(zoned: pa.ChunkedArray, unit: TimeUnit) -> str:
     try:
         zoned.cast(pa.timestamp("ns", "UTC"))
     except pa.ArrowInvalid:
-        return "is no date that exists, written as 2023-01-31 or 2023-01-31T10:00:00"
-    return f"has finer fractions of a second than the first times, which are kept in {unit}"
+        pass
+    else:
+        return f"has finer fractions of a second than the first times, which are kept in {unit}"
+    if len(zoned) == 1 and zoned[0].as_py() == "Z":
+        return "is empty"
+    if len(zoned) == 1 and not looks_like_date(zoned[0].as_py()):
+        return "is no date, as the first times are"
+    return "is no date that exists, written as 2023-01-31 or 2023-01-31T10:00:00"

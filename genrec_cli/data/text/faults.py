@@ -73,7 +73,12 @@ def _why(column: pa.ChunkedArray, read: Reader) -> str | None:
 
 def shown(text: str) -> str:
     """An offending line or value, quoted and shortened."""
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return repr(shortened(text))
+
+
+def shortened(text: str) -> str:
+    """At most so much of a text as a message has room for."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def named(separator: str) -> str:

@@ -13,7 +13,7 @@ from genrec_cli.core.errors import DataError
 from genrec_cli.data.text import faults
 from genrec_cli.data.text.blocks import Stretch
 from genrec_cli.data.text.roles import Roles
-from genrec_cli.data.text.rows import interactions
+from genrec_cli.data.text.rows import assembled, checked
 from genrec_cli.data.text.times import TimeForm
 from genrec_cli.data.text.unfit import Unfit
 
@@ -38,10 +38,6 @@ class JsonForm:
     time: TimeForm
     kinds: Mapping[str, pa.DataType] = field(default_factory=dict)
 
-    def kind(self, role: str) -> pa.DataType:
-        """The type of a role's values."""
-        return self.kinds.get(role, _USUAL.get(role, pa.string()))
-
 
 @dataclass(frozen=True)
 class JsonBlock:
@@ -51,32 +47,60 @@ class JsonBlock:
     form: JsonForm
 
     def read(self) -> pa.Table:
-        """Parse the lines; see `rows.interactions`.
+        """Parse the lines; see `rows.assembled`.
 
         Lines that change between numbers and text for a value are read too, only more slowly.
 
         Raises:
             DataError: the first line that cannot be used, with its number and value.
         """
-        columns = parse(self.stretch.data, self.form)
-        if columns is not None:
-            try:
-                return interactions(columns, self.form.time)
-            except Unfit:
-                pass  # the line by line look finds out where
-        return _read_slowly(self.stretch, self.form)
+        roles = self.form.roles.named()
+        return assembled(read_columns(self.stretch, roles, self.form.kinds, self.form.time))
 
 
-def parse(data: bytes, form: JsonForm) -> dict[str, pa.ChunkedArray] | None:
+def read_columns(
+    stretch: Stretch,
+    roles: Mapping[str, str],
+    kinds: Mapping[str, pa.DataType],
+    time: TimeForm,
+) -> dict[str, pa.ChunkedArray]:
+    """Parse whole lines into role -> values, checked; see `rows.checked`.
+
+    Args:
+        stretch: the lines.
+        roles: role -> key.
+        kinds: role -> type, as in `JsonForm`.
+        time: how times are written.
+
+    Raises:
+        DataError: the first line that cannot be used, with its number and value.
+    """
+    columns = parse(stretch.data, roles, kinds)
+    if columns is not None:
+        try:
+            return checked(columns, time)
+        except Unfit:
+            pass  # the line by line look finds out where
+    return _read_slowly(stretch, roles, time)
+
+
+def parse(
+    data: bytes, roles: Mapping[str, str], kinds: Mapping[str, pa.DataType]
+) -> dict[str, pa.ChunkedArray] | None:
     """Parse whole lines of JSON fast, on one thread.
+
+    Args:
+        data: the lines.
+        roles: role -> key.
+        kinds: role -> type, as in `JsonForm`.
 
     Returns:
         Role -> values, null where the key is missing or null. None where Arrow cannot read it.
     """
     if not _OBJECT.match(data):
         return None
-    roles = form.roles.named()
-    schema = pa.schema([(name, form.kind(role)) for role, name in roles.items()])
+    types = {name: kinds.get(role, _USUAL.get(role, pa.string())) for role, name in roles.items()}
+    schema = pa.schema(list(types.items()))
     try:
         table = arrow_json.read_json(
             pa.BufferReader(data),
@@ -126,10 +150,11 @@ def _fix(text: str) -> str:
     return 'write one object a line: {"user": …, "item": …, "time": …}'
 
 
-def _read_slowly(stretch: Stretch, form: JsonForm) -> pa.Table:
+def _read_slowly(
+    stretch: Stretch, roles: Mapping[str, str], time: TimeForm
+) -> dict[str, pa.ChunkedArray]:
     """Read line by line, as text; raise for the first line that cannot be used."""
     lines: list[int] = []
-    roles = form.roles.named()
     values: dict[str, list[str | None]] = {role: [] for role in roles}
     broken = None
     try:
@@ -142,7 +167,7 @@ def _read_slowly(stretch: Stretch, form: JsonForm) -> pa.Table:
     except DataError as error:
         broken = error  # a value further up may be unfit
     columns = {role: pa.chunked_array([pa.array(v, pa.string())]) for role, v in values.items()}
-    unfit = faults.first_fault(columns, form.time)
+    unfit = faults.first_fault(columns, time)
     if unfit:
         value = values[unfit.role][unfit.row]
         line, key = lines[unfit.row], roles[unfit.role]
@@ -151,7 +176,7 @@ def _read_slowly(stretch: Stretch, form: JsonForm) -> pa.Table:
         raise faults.unfit_value(stretch.path, line, key, value, unfit)
     if broken:
         raise broken
-    return interactions(columns, form.time)
+    return checked(columns, time)
 
 
 def _text(row: Mapping[str, Any], role: str, key: str, where: str) -> str | None:

@@ -17,27 +17,38 @@ Reader = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
 
 def interactions(columns: Mapping[str, pa.ChunkedArray], form: TimeForm) -> pa.Table:
-    """Check and convert the columns of a log.
+    """Check and convert the columns of a log; `assembled(checked(…))`.
+
+    Raises:
+        Unfit: some value cannot be used.
+    """
+    return assembled(checked(columns, form))
+
+
+def checked(columns: Mapping[str, pa.ChunkedArray], form: TimeForm) -> dict[str, pa.ChunkedArray]:
+    """Check and convert columns.
 
     Args:
-        columns: role ("user", "item", "time", perhaps "rating" and "title") -> values, as text or
-            in any type of Arrow that makes sense for the role.
-        form: how the times are written.
+        columns: role ("user", "item", "time", "rating", "title") -> values, as text or in any type
+            of Arrow that makes sense for the role.
+        form: how times are written.
 
     Returns:
-        A table of schema `INTERACTIONS`, or `TITLED_INTERACTIONS` where there are titles. Blanks
-        around ids are taken off.
+        Role -> values: ids without blanks around them, int64 times, float32 ratings, titles.
 
     Raises:
         Unfit: some value cannot be used.
     """
     read = readers(form)
-    done = {role: read[role](column) for role, column in columns.items()}
-    rows = len(done["user"])
-    rating = done.get("rating", pa.nulls(rows, pa.float32()))
-    arrays = [done["user"], done["item"], done["time"], rating]
-    if "title" in done:
-        return pa.table([*arrays, done["title"]], schema=TITLED_INTERACTIONS)
+    return {role: read[role](column) for role, column in columns.items()}
+
+
+def assembled(columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    """Checked columns as a table of schema `INTERACTIONS`, or `TITLED_INTERACTIONS` with titles."""
+    ratings = columns.get("rating", pa.nulls(len(columns["user"]), pa.float32()))
+    arrays = [columns["user"], columns["item"], columns["time"], ratings]
+    if "title" in columns:
+        return pa.table([*arrays, columns["title"]], schema=TITLED_INTERACTIONS)
     return pa.table(arrays, schema=INTERACTIONS)
 
 

@@ -129,11 +129,10 @@ def _check_range(least: int, most: int, form: TimeForm) -> None:
     low, high = (0, 2**63) if form.dates else _RANGES[form.unit]
     if least < 0 and low >= 0:
         raise Unfit("is before 1970")
-    if least < low:
-        raise Unfit(f"is too small for {NAMES[form.unit]}, as the first times are: units are mixed")
-    if most >= high:
+    if least < low or most >= high:
+        size = "small" if least < low else "large"
         what = NAMES[form.unit]
-        raise Unfit(f"is too large for {what}, as the first times are: units are mixed")
+        raise Unfit(f"is too {size} for {what}, as which the first times read: units are mixed")
 
 
 def _as_integers(times: pa.ChunkedArray, form: TimeForm) -> pa.ChunkedArray:
@@ -171,9 +170,15 @@ def _from_text(times: pa.ChunkedArray) -> pa.ChunkedArray:
         return whole.cast(pa.int64())
     except pa.ArrowInvalid:
         pass  # not whole, not a number, or too large
-    if not pc.all(pc.match_substring_regex(whole, _NUMBER)).as_py():
-        raise Unfit(_NO_NUMBER)
+    odd = whole.filter(pc.invert(pc.match_substring_regex(whole, _NUMBER)))
+    if len(odd):
+        raise Unfit(_why_no_number(odd[0].as_py()))
     return _floored(pc.utf8_ltrim(pc.utf8_trim_whitespace(whole), "+").cast(pa.float64()))
 
 
-_NO_NUMBER: Final = "is no number, as the first times are"
+def _why_no_number(text: str) -> str:
+    if not text.strip():
+        return "is empty"
+    if looks_like_date(text):
+        return "is a date, where the first times are numbers"
+    return "is neither a number nor a date such as 2023-01-31 or 2023-01-31T10:00:00"

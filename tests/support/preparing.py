@@ -75,9 +75,7 @@ def prepare(
         return prepare_with(engine, log, settings, Path(folder))
 
 
-def prepare_with(
-    engine: Engine, log: RawLog, settings: PrepareSettings, folder: Path
-) -> Prepared:
+def prepare_with(engine: Engine, log: RawLog, settings: PrepareSettings, folder: Path) -> Prepared:
     """Prepare with any engine, into a folder."""
     made = make(log, settings, engine, folder / SEQUENCES_FILE, SILENT)
     pq.write_table(made.catalog.table, folder / CATALOG_FILE)
