@@ -90,12 +90,10 @@ def ratings_blocks(source: Source, found: Found, progress: Progress) -> Iterator
 
 
 def _without_header(stretch: Stretch) -> tuple[Dialect, Stretch]:
-    start = len(stretch.data) - len(stretch.data.lstrip(b"\r\n"))
-    below = stretch.after(start)
-    end = below.data.find(b"\n") + 1 or len(below.data)
-    where = f"{stretch.path}:{below.first_line}"
-    header = header_of(decoded(below.data[:end], where), where)
-    return Dialect(header), below.after(end)
+    header, below = stretch.first_and_rest()
+    line = stretch.first_line + stretch.data[: len(stretch.data) - len(below.data)].count(b"\n") - 1
+    where = f"{stretch.path}:{line}"
+    return Dialect(header_of(decoded(header, where), where)), below
 
 
 def _suspicion(table: pa.Table) -> str | None:

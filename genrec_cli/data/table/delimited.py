@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,9 +83,7 @@ def sniff(line: str) -> Dialect:
     return Dialect(tuple(header), separator, quoted)
 
 
-def parts(
-    file: DataFile, roles: Mapping[str, str], time: TimeForm, task: Task
-) -> Iterator[Lines]:
+def parts(file: DataFile, roles: Mapping[str, str], time: TimeForm, task: Task) -> Iterator[Lines]:
     """Cut the file into parts.
 
     Args:
@@ -114,10 +113,9 @@ def first_times(file: DataFile, column: str, task: Task) -> pa.ChunkedArray:
 
 def _above_fault(file: DataFile, stretch: Stretch, column: str) -> list[str]:
     times: list[str] = []
-    try:
-        times.extend(row[column] for _, row in sound_rows(stretch, _dialect(file), [column]))
-    except DataError:
-        pass  # whoever reads the part will say so, with all that is above it
+    with suppress(DataError):  # whoever reads the part will say so, with all that is above it
+        for _, row in sound_rows(stretch, _dialect(file), [column]):
+            times.append(row[column])
     return times
 
 

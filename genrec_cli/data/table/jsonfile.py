@@ -1,6 +1,7 @@
 """JSON lines: the first objects tell the keys and what kinds of values they have."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -88,10 +89,10 @@ def first_times(file: DataFile, key: str, task: Task) -> pa.ChunkedArray:
 
 def _above_fault(stretch: Stretch, key: str) -> list[str]:
     times: list[str] = []
-    try:
-        times.extend(str(row[key]) for _, row in objects(stretch) if row.get(key) is not None)
-    except DataError:
-        pass  # whoever reads the part will say so, with all that is above it
+    with suppress(DataError):  # whoever reads the part will say so, with all that is above it
+        for _, row in objects(stretch):
+            if row.get(key) is not None:
+                times.append(str(row[key]))
     return times
 
 

@@ -64,8 +64,10 @@ def look(path: Path) -> DataFile:
     Raises:
         DataError: no Parquet file, or a damaged one.
     """
-    schema = _open(path).schema_arrow
-    return DataFile(path, "parquet", tuple(schema.names), types=dict(zip(schema.names, schema.types)))
+    with _open(path) as file:
+        schema = file.schema_arrow
+    types = dict(zip(schema.names, schema.types, strict=True))
+    return DataFile(path, "parquet", tuple(schema.names), types=types)
 
 
 def check_types(file: DataFile, roles: Mapping[str, str], time: TimeForm) -> None:
@@ -100,8 +102,9 @@ def parts(
     Raises:
         DataError: no Parquet file, or a damaged one.
     """
-    metadata = _open(file.path).metadata
-    rows = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+    with _open(file.path) as opened:
+        metadata = opened.metadata
+        rows = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
     size = file.path.stat().st_size
     for place, (before, count) in enumerate(zip(accumulate(rows, initial=0), rows, strict=False)):
         if count:
@@ -127,7 +130,9 @@ def _read_group(path: Path, place: int, columns: Sequence[str]) -> pa.Table:
     names = list(dict.fromkeys(columns))
     try:
         with _open(path) as file:
-            return file.read_row_group(place, columns=names, use_threads=False)
+            table = file.read_row_group(place, columns=names, use_threads=False)
+        table.validate(full=True)  # text that is no UTF-8, above all
+        return table
     except _DAMAGE as error:
         raise _damaged(path, error) from error
 

@@ -36,6 +36,16 @@ class Stretch:
         lines = self.data.count(b"\n", 0, size)
         return replace(self, data=self.data[size:], first_line=self.first_line + lines)
 
+    def first_and_rest(self) -> tuple[bytes, "Stretch"]:
+        r"""The first line that is not blank, without its end, and what is below it.
+
+        >>> Stretch(b"\r\na,b\r\n1,2\n", Path("x"), 1).first_and_rest()
+        (b'a,b', Stretch(data=b'1,2\n', path=PosixPath('x'), first_line=3))
+        """
+        below = self.after(len(self.data) - len(self.data.lstrip(b"\r\n")))
+        end = below.data.find(b"\n") + 1 or len(below.data)
+        return below.data[:end].rstrip(b"\r\n"), below.after(end)
+
 
 def cut(
     stream: Bytes,
