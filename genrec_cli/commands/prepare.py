@@ -33,7 +33,7 @@ from genrec_cli.data.sources import Input, default_name, open_log
 
 CARD_FILE = "card.md"
 _SCRATCH = "scratch"
-_LEAST_MEMORY = 1_000_000_000
+LEAST_MEMORY = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def prepare(
 def _check(means: Means) -> None:
     if means.ray_address is not None and means.engine != "ray":
         raise UsageError("--ray-address needs --engine ray")
-    if means.memory_limit is not None and means.memory_limit < _LEAST_MEMORY:
+    if means.memory_limit is not None and means.memory_limit < LEAST_MEMORY:
         raise UsageError(
             f"--memory-limit {means.memory_limit / 1e9:g}GB is too little to work with",
             "give at least 1GB",
@@ -135,7 +135,7 @@ def _make(
     log: RawLog, settings: PrepareSettings, means: Means, staging: Path, progress: Progress
 ) -> Made:
     target = staging / SEQUENCES_FILE
-    limit = means.memory_limit or max(_LEAST_MEMORY, psutil.virtual_memory().available // 2)
+    limit = means.memory_limit or max(LEAST_MEMORY, psutil.virtual_memory().available // 2)
     engine = LocalEngine(staging / _SCRATCH, limit)
     return make(log, settings, engine, target, progress)
 

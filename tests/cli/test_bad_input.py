@@ -20,6 +20,7 @@ FILES: Mapping[str, bytes] = {
     "old/u.item": b"1|Heat (1995)|||" + b"|0" * 19 + b"\n",
     "short/ratings.dat": b"1::1::5::978300760\n" * 4,
     "short/movies.dat": b"1::Heat (1995)::Drama\n",
+    "own.csv": b"who,item,date\nme,a,2024-01-02\nme,b,yesterday\n",
     "typo.yaml": b"epoch: 3\n",
     "negative.yaml": b"learning_rate: -1\n",
     "odd.yaml": b"batch_size: 6\nmicro_batch_size: 4\n",

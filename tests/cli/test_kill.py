@@ -1,8 +1,10 @@
 """kill -9 in the middle: nothing half-made is taken for whole, and the next run goes on."""
 
 import json
+import random
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -96,3 +98,40 @@ def test_a_killed_finetune_is_not_taken_for_finished_and_can_be_resumed(
     assert len(lines) == 2 * steps + 1
     person = console.done("predict", "--user", "v001", "--json").json["users"][0]
     assert len(person["recommendations"]) == 10
+
+
+SPILLING = """
+import sys
+from genrec_cli.commands import prepare
+from genrec_cli.cli import main
+prepare.LEAST_MEMORY = 0  # so that a log of a test's size does not fit
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_spilling_prepare_killed_twenty_times_still_gives_the_same_dataset(
+    console: Console, log: Path, tmp_path: Path
+) -> None:
+    command = ["prepare", "movielens", "--source", str(log), "--name", "large", "--json", "--quiet"]
+    whole = Console(tmp_path / "other").done(*command).json
+    data = console.workspace / "data"
+    spilling = [sys.executable, "-c", SPILLING, *command, "--memory-limit", "1MB"]
+    spilling += ["--workspace", str(console.workspace)]
+    spilled = False
+    moments = random.Random(1)
+    for _ in range(20):
+        with subprocess.Popen(spilling, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            # From before the first byte is read to about the end.
+            time.sleep(moments.uniform(0.4, 1 + whole["wall_seconds"]))
+            process.kill()
+        partial = list(data.glob(".partial-*"))
+        spilled = spilled or any(data.glob(".partial-*/scratch/*.arrow"))
+        assert len(partial) <= 1  # what one leaves the next one clears away
+        if (data / "large").exists():  # this one was faster than its killer
+            shutil.rmtree(data / "large")
+    assert spilled
+    again = subprocess.run(spilling, capture_output=True, check=True)
+    assert json.loads(again.stdout)["hash"] == whole["hash"]
+    assert [path.name for path in data.iterdir()] == ["large"]
+    kept = sorted(path.name for path in (data / "large").iterdir())
+    assert kept == ["card.md", "catalog.parquet", "dataset.json", "sequences.parquet"]

@@ -42,9 +42,15 @@ def test_prepare_says_what_it_made(console: Console) -> None:
     folder = Workspace(console.workspace).dataset("mine")
     assert (said["dataset"], said["folder"]) == ("mine", str(folder))
     assert said["settings"] == {
+        "min_rating": None,
+        "since": None,
+        "until": None,
+        "repeats": "keep",
+        "require_title": False,
         "min_user": 5,
         "min_item": 9,
-        "min_rating": None,
+        "max_history": None,
+        "split": "leave-one-out",
         "ties": "hash",
         "seed": 0,
     }

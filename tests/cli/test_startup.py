@@ -61,7 +61,7 @@ def test_every_command_shows_its_options(console: Console, name: str, flag: str)
     for option in commands()[name].params:
         if isinstance(option, TyperOption):
             assert option.opts[0] in said
-    assert "Example: genrec" in said or name == "doctor"
+    assert "Example" in said or name == "doctor"
 
 
 @pytest.mark.parametrize("name", commands())

@@ -179,6 +179,8 @@ def _guess(role: str, groups: Sequence[str], header: Sequence[str], path: Path) 
 
 def _not_found(role: str, header: Sequence[str], path: Path) -> DataError:
     fix = f"say which column is the {role}: --{role}-column NAME"
+    if role == "user" and any(_plain(name) == "title" for name in header):
+        fix += "; a file of titles is passed as --items, not as --source"
     if role == "time":
         fix += (
             "; where the log has none, add one: the order of its rows is not known to be the order "

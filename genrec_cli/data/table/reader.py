@@ -74,7 +74,10 @@ def _roles(file: DataFile, columns: Columns, *, has_items: bool) -> dict[str, st
     try:
         roles = chosen(file.header, columns, file.path)
     except DataError as error:
-        raise _no_header(file) or error from error
+        no_header = _no_header(file)
+        if no_header is None:
+            raise
+        raise no_header from error
     if has_items and columns.title is None:
         roles.pop("title", None)
     return roles

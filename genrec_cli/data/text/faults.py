@@ -17,10 +17,10 @@ _SEPARATORS: Final = ("::", "\t", ",", ";", "|", ":")
 _SHOWN = 60  # characters of an offending line
 
 FIXES: Final = {
-    "user": "give every row a user id, or delete that row; or name another --user-column",
-    "item": "give every row an item id, or delete that row; or name another --item-column",
-    "time": "mend or delete that row, or name another --time-column",
-    "rating": "mend or delete that row, or name another --rating-column",
+    **{
+        role: f"mend or delete that row, or name another --{role}-column"
+        for role in ("user", "item", "time", "rating")
+    },
     "title": "save the text as UTF-8, or name another --title-column",
 }
 

@@ -90,7 +90,7 @@ def _unit(numbers: pa.ChunkedArray) -> TimeUnit:
     if not _is_numeric(numbers.type):
         return "order"
     sizes = pc.abs(numbers.cast(pa.float64(), safe=False))
-    largest = pc.max(sizes.filter(pc.less(sizes, 2**63))).as_py()
+    largest = pc.max(sizes.filter(pc.less(sizes, 2.0**63))).as_py()
     if largest is None:
         return "order"
     return next((unit for unit, limit in _LIMITS.items() if largest < limit), "ns")
