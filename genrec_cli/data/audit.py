@@ -54,6 +54,7 @@ def audit(made: Made, settings: PrepareSettings, unit: TimeUnit) -> Audit:
     counted = made.tally
     parts = [
         _ties(counted, settings),
+        *([] if made.cut is None else [_asked(counted)]),
         *([] if unit == "order" else [_future(made), _sittings(counted, PER_SECOND[unit])]),
         _repeats(counted),
         _next_id(counted),
@@ -80,15 +81,28 @@ def _ties(counted: Tally, settings: PrepareSettings) -> _Part:
         "changed_share": changed,
     }
     meaning = (
-        f"Their test item shares its time with a neighbour, and {rule} decides: with ties the "
-        f"other way round {changed:.1%} of users would be asked for another item. Compare only "
-        "figures with the same tie rule."
+        f"Their test item shares its time with a neighbour, and {rule} decides: the other way "
+        f"round {changed:.1%} of users would be asked for another item. Compare only figures with "
+        "the same tie rule."
+        if counted.tied
+        else "No test item shares its time with a neighbour; no tie rule decides anything."
     )
     return (
         "ties",
         figure,
         Finding("users with tied test items", f"{share:.1%}", meaning, share > 0.1),
     )
+
+
+def _asked(counted: Tally) -> _Part:
+    users = len(counted.spans)
+    share = _share(counted.tests, users)
+    meaning = (
+        "Users with a history before the test period and an event in it; the other "
+        f"{users - counted.tests:,} only train."
+    )
+    figure = {"users": counted.tests, "share": share}
+    return "asked", figure, Finding("users that are tested", f"{share:.1%}", meaning, share < 0.1)
 
 
 def _future(made: Made) -> _Part:
@@ -98,11 +112,11 @@ def _future(made: Made) -> _Part:
     pairs = float(train.sum()) * float(tests.sum())
     share = round(float(tests @ later) / pairs, 4) if pairs else 0.0
     meaning = (
-        "Training events that are later than a user's test event, over users on average: a model "
-        "can learn from the future of those it is asked about."
+        "Training events later than a user's test event, on average: a model can learn from the "
+        "future. --split global-time rules that out."
+        if made.cut is None
+        else "No training event is later than a test event: no model can learn from the future."
     )
-    if made.cut is None:
-        meaning += " --split global-time rules that out."
     finding = Finding("training after the test", f"{share:.1%}", meaning, share > 0.1)
     return "future", {"later_training_share": share}, finding
 
@@ -112,9 +126,8 @@ def _sittings(counted: Tally, per_second: int) -> _Part:
     median = float(np.median(seconds))
     day = round(float(np.mean(seconds <= _DAY)), 4)
     meaning = (
-        f"The median time from a user's first event to her last; {day:.1%} of users fit into a "
-        "day. What was entered in one sitting has an order of its own, which says little about "
-        "what people turn to next."
+        f"Median time from a user's first event to her last; {day:.1%} of users fit into a day. "
+        "The order within one sitting says little about what people turn to next."
     )
     finding = Finding("span of a history", span(median), meaning, median <= _DAY)
     return "sittings", {"median_span_seconds": median, "one_day_share": day}, finding
@@ -123,10 +136,10 @@ def _sittings(counted: Tally, per_second: int) -> _Part:
 def _repeats(counted: Tally) -> _Part:
     share = _share(counted.repeats, counted.rows)
     meaning = (
-        "Events with an item that the user has touched before. Where they are common, leaving "
-        "seen items out of the ranking makes targets unreachable."
+        "Events with an item that the user has touched before: a ranking without seen items "
+        "cannot hit them."
         if counted.repeats
-        else "No user has an item twice; seen items can be left out of every ranking."
+        else "No user has an item twice; a ranking can leave seen items out."
     )
     finding = Finding("repeated events", f"{share:.1%}", meaning, share > 0.05)
     return "repeats", {"events": counted.repeats, "share": share}, finding
@@ -135,10 +148,11 @@ def _repeats(counted: Tally) -> _Part:
 def _next_id(counted: Tally) -> _Part:
     hits, chance = _share(counted.next_id, counted.tests), 1 / max(1, len(counted.total))
     leaks = hits > max(_SUSPICIOUS, 10 * chance)
-    meaning = "HR@1 of guessing the item behind the highest id of the history: " + (
-        "ids give the answer away, and any model that reads them can cheat."
+    guess = f"HR@1 of guessing the item behind the history's highest id ({chance:.3%} by chance)"
+    meaning = (
+        f"{guess}: ids give answers away, and a model that reads them can cheat."
         if leaks
-        else "ids do not give the answer away."
+        else f"{guess}: ids do not give answers away."
     )
     finding = Finding("hits of the next id", f"{hits:.2%}", meaning, leaks)
     return "next_id", {"hr@1": hits, "chance": round(chance, 6)}, finding
@@ -169,7 +183,7 @@ def _cold(counted: Tally) -> _Part:
     targets = int(counted.tested[counted.train == 0].sum())
     share = _share(targets, counted.tests)
     meaning = (
-        "Test items that no training part holds. They stay in and count: only a model that reads "
+        "Test items that no training part holds; they stay in and count. Only a model that reads "
         "titles has a chance."
     )
     finding = Finding("cold test items", f"{share:.1%}", meaning, share > 0.1)

@@ -88,7 +88,7 @@ def test_ids_that_follow_the_clock_are_pointed_out() -> None:
     leaking = [(f"u{u}", ids[u + t], t) for u in range(8) for t in range(4)]
     found = finding(leaking, "hits of the next id")
     assert (found.value, found.warns) == ("100.00%", True)
-    assert "give the answer away" in found.meaning
+    assert "give answers away" in found.meaning
     backwards = [(user, ids[-1 - ids.index(item)], time) for user, item, time in leaking]
     found = finding(backwards, "hits of the next id")
     assert (found.value, found.warns) == ("0.00%", False)
