@@ -26,6 +26,8 @@ from genrec_cli.core.workspace import (
 from genrec_cli.data.audit import audit
 from genrec_cli.data.card import card
 from genrec_cli.data.dataset import CATALOG_FILE, SEQUENCES_FILE, content_hash, write_manifest
+from genrec_cli.data.engine.cluster import RayEngine
+from genrec_cli.data.engine.cluster_session import session
 from genrec_cli.data.engine.kernel import Made, make
 from genrec_cli.data.engine.local import LocalEngine
 from genrec_cli.data.rawlog import RawLog
@@ -124,6 +126,11 @@ def prepare(
 def _check(means: Means) -> None:
     if means.ray_address is not None and means.engine != "ray":
         raise UsageError("--ray-address needs --engine ray")
+    if means.memory_limit is not None and means.engine == "ray":
+        raise UsageError(
+            "--memory-limit is for --engine local",
+            "a Ray cluster has its own: ray start --object-store-memory=…",
+        )
     if means.memory_limit is not None and means.memory_limit < LEAST_MEMORY:
         raise UsageError(
             f"--memory-limit {means.memory_limit / 1e9:g}GB is too little to work with",
@@ -135,6 +142,9 @@ def _make(
     log: RawLog, settings: PrepareSettings, means: Means, staging: Path, progress: Progress
 ) -> Made:
     target = staging / SEQUENCES_FILE
+    if means.engine == "ray":
+        with session(means.ray_address, staging / _SCRATCH) as ray:
+            return make(log, settings, RayEngine(ray), target, progress)
     limit = means.memory_limit or max(LEAST_MEMORY, psutil.virtual_memory().available // 2)
     engine = LocalEngine(staging / _SCRATCH, limit)
     return make(log, settings, engine, target, progress)

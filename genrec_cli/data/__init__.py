@@ -1,1 +1,1 @@
-"""Raw logs to datasets: readers, titles, catalog, filters, splits."""
+"""Raw logs to datasets: readers, the kernel and its engines, catalog, splits, audit, export."""

@@ -98,7 +98,9 @@ def _check(raw: Input) -> None:
         if value is not None and name not in _TAKES[raw.kind]:
             option = "--…-column" if name == "columns" else f"--{name}"
             kinds = [f"prepare {kind}" for kind, takes in _TAKES.items() if name in takes]
-            raise UsageError(f"prepare {raw.kind} takes no {option}", f"it goes with {', '.join(kinds)}")
+            raise UsageError(
+                f"prepare {raw.kind} takes no {option}", f"it goes with {', '.join(kinds)}"
+            )
     if raw.variant is not None and raw.variant not in VARIANTS:
         raise UsageError(f"unknown variant '{raw.variant}'", f"known are: {', '.join(VARIANTS)}")
 

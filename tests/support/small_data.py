@@ -11,8 +11,8 @@ from genrec_cli.core.progress import SILENT
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
 from genrec_cli.core.settings import PrepareSettings
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import bounds
 from genrec_cli.data.rawlog import RawLog, TableBlock
+from genrec_cli.data.split import bounds
 
 Row = tuple[str, str, int]  # user, item, timestamp
 

@@ -199,10 +199,8 @@ REFUSED = [
     Case("blank item", GOOD + b"b,  ,2\n", "log.csv:3: item '  ' is empty", fix="--item-column"),
     # --- times
     Case("no time in a row", GOOD + b"b,y,\n", "log.csv:3: time '' is empty", fix="--time-column"),
-    Case("a word as time", GOOD + b"b,y,now\n", "log.csv:3: time 'now' is neither a number nor a "),
-    Case(
-        "NaN as time", GOOD + b"b,y,NaN\n", "log.csv:3: time 'NaN' is neither a number nor a date"
-    ),
+    Case("a word as time", GOOD + b"b,y,now\n", "log.csv:3: time 'now' is no number, and no date"),
+    Case("NaN as time", GOOD + b"b,y,NaN\n", "log.csv:3: time 'NaN' is no number, and no date"),
     Case("infinite time", GOOD + b"b,y,1e309\n", "log.csv:3: time '1e309' is no finite number"),
     Case(
         "a time beyond 64 bits",
@@ -240,7 +238,7 @@ REFUSED = [
         GOOD + b"b,y,2023-02-28\n",
         "log.csv:3: time '2023-02-28' is a date, where the first times are numbers",
     ),
-    Case("an American date", H + b"a,x,02/28/2023\n", "log.csv:2: time '02/28/2023' is neither "),
+    Case("an American date", H + b"a,x,02/28/2023\n", "log.csv:2: time '02/28/2023' is no number"),
     # --- ratings
     Case("a word as rating", R + b"a,x,1,good\n", "log.csv:2: rating 'good' is no number"),
     Case("NaN as rating", R + b"a,x,1,nan\n", "log.csv:2: rating 'nan' is no finite number"),
@@ -323,6 +321,15 @@ REFUSED = [
         "an empty id in Parquet",
         parquet(user=["a"] * 3, item=["x", "y", " "], time=[1, 2, 3]),
         "log.csv: row 3: item ' ' is empty",
+    ),
+    Case(
+        "dates in a second Parquet file of numbers",
+        {
+            "d/a.parquet": parquet(user=["a"], item=["x"], time=[1]),
+            "d/b.parquet": parquet(user=["a"], item=["x"], time=[date(2023, 1, 31)]),
+        },
+        "d/b.parquet: column time is of type date32[day], which is a date, where the first times",
+        "d",
     ),
     # --- items
     Case(

@@ -1,4 +1,4 @@
-"""Logs of one's own: which files, which columns, and the same table whatever they are written in."""
+"""Logs of one's own: which files, which columns, and one table whatever they are written in."""
 
 import gzip
 import json

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import bounds
-from genrec_cli.data.split import held_out
+from genrec_cli.data.split import bounds, held_out
 from genrec_cli.decoding.trie import build_trie
 from genrec_cli.language.prompt import Encoder, TitleTokens
 from genrec_cli.language.sampler import LengthGroupedOrder

@@ -68,7 +68,7 @@ class RayEngine:
         self._codes = []
         batches = _batched(log.blocks(progress), -(-len(self._slices) // _SLICES_OF_A_BLOCK))
         started = (
-            self._start(_group, len(self._slices), window, self._edges, *batch) for batch in batches
+            self._start(group_blocks, len(self._slices), window, self._edges, *batch) for batch in batches
         )
         for summaries, slices in self._in_order(started):
             self._codes.append(self._ray.put([book.add(summary) for summary in summaries]))
@@ -81,7 +81,7 @@ class RayEngine:
         shared = self._ray.put(rule)
         heads = Heads(0, 0, 0, 0)
         self._partitions = []
-        started = (self._start(_order, 1, shared, *self._codes, *s) for s in self._slices)
+        started = (self._start(order_slices, 1, shared, *self._codes, *s) for s in self._slices)
         with progress.task("Ordering", len(self._slices), "parts") as task:
             for place, (counted, (partition,)) in enumerate(self._in_order(started)):
                 self._slices[place].clear()
@@ -94,7 +94,7 @@ class RayEngine:
         """Call `function(partition, *shared)` on those columns of every partition, in order."""
         for_all = [self._ray.put(value) for value in shared]
         started = (
-            self._start(_apply, 0, function, columns, partition, *for_all)
+            self._start(apply, 0, function, columns, partition, *for_all)
             for partition in self._partitions
         )
         return (result for result, _ in self._in_order(started))
@@ -110,11 +110,11 @@ class RayEngine:
         target.mkdir(parents=True)
         paths = [target / f"part-{place:05}.parquet" for place in range(len(self._partitions))]
         work = zip(self._partitions, paths, strict=True)
-        started = (self._start(_finish, 0, partition, shared, path) for partition, path in work)
+        started = (self._start(finish_part, 0, partition, shared, path) for partition, path in work)
         with progress.task("Writing", len(paths), "parts") as task:
             for path, (done, _) in zip(paths, self._in_order(started), strict=True):
                 if not path.is_file():
-                    raise _not_shared(path)
+                    raise not_shared(path)
                 yield done
                 task.advance()
         for draft in target.glob(".*"):  # of a worker that died while it wrote
@@ -149,50 +149,3 @@ def _batched(pieces: Iterable[A], size: int) -> Iterator[list[A]]:
     remaining = iter(pieces)
     while batch := list(islice(remaining, size)):
         yield batch
-
-
-def _group(window: Window, edges: Sequence[int], *blocks: Block) -> tuple[Any, ...]:
-    """Summaries of blocks, then for each partition the slices of their runs."""
-    summaries: list[Summary] = []
-    slices: list[list[pa.Table]] = [[] for _ in edges[1:]]
-    for block in blocks:
-        run, summary = group(block.read(), window)
-        summaries.append(summary)
-        starts = section_starts(numbers(run, KEY))[list(edges)]
-        for place, (first, last) in enumerate(pairwise(starts.tolist())):
-            slices[place].append(run.slice(first, last - first))
-    return summaries, *slices
-
-
-def _order(rule: Order, *pieces: Any) -> tuple[Heads, pa.Table]:
-    """Merge a partition from the codes of all batches and its slices of them."""
-    batches = len(pieces) // 2
-    codes: list[NDArray[np.int32]] = [each for batch in pieces[:batches] for each in batch]
-    slices: list[pa.Table] = [each for batch in pieces[batches:] for each in batch]
-    partition, heads = order([renumber(*pair) for pair in zip(slices, codes, strict=True)], rule)
-    return heads, partition
-
-
-def _apply(function: Callable[..., T], columns: list[str], partition: pa.Table, *shared: Any) -> T:
-    return function(partition.select(columns), *shared)
-
-
-def _finish(partition: pa.Table, how: Finish, path: Path) -> Finished:
-    """Write a partition's sequences; what comes back has none."""
-    done = finish(partition, how)
-    # Ray may run a task twice at a time, when it takes a node for dead that is not.
-    draft = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        pq.write_table(done.sequences, draft, **PARQUET)
-    except FileNotFoundError:
-        raise _not_shared(path) from None
-    draft.replace(path)
-    return replace(done, sequences=SEQUENCES.empty_table())
-
-
-def _not_shared(path: Path) -> WorkspaceError:
-    return WorkspaceError(
-        f"{path} was written on a node of the Ray cluster and is not there on this machine, or the "
-        "other way round",
-        "put the workspace on storage that all nodes have mounted at the same path (--workspace)",
-    )

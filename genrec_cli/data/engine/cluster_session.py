@@ -21,15 +21,15 @@ from typing import Any, Final
 from genrec_cli.core.errors import GenrecError, UsageError, WorkspaceError
 
 # Ray reads these when it is imported. Whoever has set one keeps it.
-_SETTINGS: Final = {
+_ENVIRONMENT: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # or it tells on stderr how it recovers
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of tasks that nobody waits for after the first error
     "RAY_LOG_TO_DRIVER": "0",
     "RAY_task_oom_retries": "3",  # endless otherwise
-    "RAY_gcs_server_request_timeout_seconds": "10",  # of a host that accepts and is no cluster
 }
-_PATIENCE: Final = 5.0  # seconds until a host has accepted
+_PATIENCE: Final = 5.0  # seconds, for each of accepting and answering
+_SETTINGS_FRAME: Final = b"\0\0\0\4\0\0\0\0\0"  # of HTTP/2, without settings
 
 
 @contextmanager
@@ -46,14 +46,15 @@ def session(address: str | None, spill: Path) -> Iterator[Any]:
         WorkspaceError: the cluster cannot be reached, or Ray is in use in this process.
     """
     ray = _load(own=address is None)
+    if address is not None:
+        _probe(address)
     if ray.is_initialized():
         raise WorkspaceError("this process is connected to a Ray cluster already")
     with ExitStack() as stack:
         stack.enter_context(_own_sigterm())
         if address is None:
-            how = _own_cluster(Path(stack.enter_context(_short_folder())), spill)
+            how = _own_cluster(stack.enter_context(_short_folder()), spill)
         else:
-            _probe(address)
             how = {"address": address}
         stack.callback(ray.shutdown)
         _connect(ray, how)
@@ -84,7 +85,7 @@ def fetch(ray: Any, reference: Any) -> Any:
 
 
 def _load(*, own: bool) -> Any:
-    for name, value in _SETTINGS.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if own and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:
         # The ports of a cluster listen on the network, so a secret guards them. It stands in the
@@ -99,12 +100,12 @@ def _load(*, own: bool) -> Any:
         ) from None
 
 
-def _own_cluster(folder: Path, spill: Path) -> dict[str, Any]:
+def _own_cluster(folder: str, spill: Path) -> dict[str, Any]:
     spill.mkdir(parents=True, exist_ok=True)
     return {
         "address": "local",
         "include_dashboard": False,
-        "_temp_dir": str(folder),
+        "_temp_dir": folder,
         "object_spilling_directory": str(spill.absolute()),
     }
 
@@ -114,8 +115,10 @@ def _connect(ray: Any, how: dict[str, Any]) -> None:
         with _silent_stderr():  # for a line of its C++ part that nothing turns off
             ray.init(**how, log_to_driver=False, logging_level="CRITICAL")
     except Exception as error:  # ConnectionError, RuntimeError, ValueError, and of its own
+        if how["address"] == "local":
+            raise WorkspaceError(f"Ray does not start here: {_first_line(error)}") from None
         raise WorkspaceError(
-            f"no connection to the Ray cluster ({how['address']}): {_first_line(error)}",
+            f"no connection to the Ray cluster at {how['address']}: {_first_line(error)}",
             "is it running (`ray status`), with this version of Ray, and this machine one of its "
             "nodes (`ray start --address=…`)?",
         ) from None
@@ -134,12 +137,24 @@ def _probe(address: str) -> None:
             "give host and port as `ray start --head` prints them, as in 10.0.0.5:6379",
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _PATIENCE) as connection:
+            _greet(connection)
     except OSError as error:
         raise WorkspaceError(
             f"no Ray cluster answers at {address}: {error}",
             "start one with `ray start --head`, or leave out --ray-address to use this machine",
         ) from None
+
+
+def _greet(connection: socket.socket) -> None:
+    """Exchange the first frames of HTTP/2, which clusters speak unless they encrypt."""
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    connection.settimeout(_PATIENCE)
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME)
+    # Length, type, flags and stream; a server begins with its settings.
+    if connection.recv(len(_SETTINGS_FRAME), socket.MSG_WAITALL)[3:4] != _SETTINGS_FRAME[3:4]:
+        raise ConnectionError("something else is listening there")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,7 +83,9 @@ def chosen(header: Sequence[str], columns: Columns, path: Path) -> dict[str, str
     roles = {role: _there(role, name, header, path) for role, name in given.items()}
     for role, groups in _USUAL.items():
         if role not in roles:
-            name = _guess(role, groups, [n for n in header if n not in roles.values()], path)
+            # Only a title may be a column that plays another role too, as ids that are words do.
+            taken = {name for other, name in roles.items() if other != "title"}
+            name = _guess(role, groups, [name for name in header if name not in taken], path)
             if name is not None:
                 roles[role] = name
             elif role in REQUIRED:
@@ -92,7 +94,7 @@ def chosen(header: Sequence[str], columns: Columns, path: Path) -> dict[str, str
 
 
 def chosen_of_items(
-    header: Sequence[str], item: Collection[str | None], title: str | None, path: Path
+    header: Sequence[str], item: Sequence[str], title: str | None, path: Path
 ) -> dict[str, str]:
     """The roles "item" and "title" -> column, of a file of items.
 
@@ -105,9 +107,10 @@ def chosen_of_items(
     Raises:
         DataError: no column for one of them, or two alike.
     """
-    roles = {"item": next((name for name in item if name in header), None)}
-    roles["title"] = title if title in header else None
-    found = {role: name for role, name in roles.items() if name is not None}
+    here = [name for name in item if name in header]
+    found = {"item": here[0]} if here else {}
+    if title is not None:
+        found["title"] = _there("title", title, header, path)
     for role in ("item", "title"):
         if role not in found:
             free = [name for name in header if name not in found.values()]

@@ -14,7 +14,8 @@ from genrec_cli.core.errors import DataError
 from genrec_cli.core.progress import Task
 from genrec_cli.data.table.datafile import DataFile
 from genrec_cli.data.text import Dialect, Stretch, TimeForm, cut, open_bytes
-from genrec_cli.data.text.csvlines import parse, read_columns, sound_rows
+from genrec_cli.data.text.csvlines import parse, read_columns
+from genrec_cli.data.text.csvlook import sound_rows
 from genrec_cli.data.text.faults import not_text
 
 # Where two cut the header into as many fields, the first one counts.

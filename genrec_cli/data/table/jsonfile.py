@@ -13,7 +13,8 @@ from genrec_cli.core.errors import DataError
 from genrec_cli.core.progress import SILENT, Task
 from genrec_cli.data.table.datafile import DataFile
 from genrec_cli.data.text import Stretch, TimeForm, cut, open_bytes
-from genrec_cli.data.text.jsonlines import objects, parse, read_columns
+from genrec_cli.data.text.jsonlines import parse, read_columns
+from genrec_cli.data.text.jsonlook import objects
 
 _SAMPLE: Final = 1000  # objects
 

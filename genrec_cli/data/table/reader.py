@@ -19,6 +19,7 @@ from genrec_cli.data.table.items import read_items
 from genrec_cli.data.table.kinds import form_of_times, look, parts, same_kind
 from genrec_cli.data.text import TimeForm
 from genrec_cli.data.text.faults import shown
+from genrec_cli.data.text.roles import ROLES
 
 GUESS_ALL: Final = Columns()
 
@@ -55,12 +56,13 @@ def read_table(
         same_columns(file.header, roles, file.path, files[0].path)
     time = form_of_times(files, roles["time"])
     titles, named = _titles(items, roles, columns, progress)
+    all_named = named | roles  # where the log has titles too, theirs is the column to tell
     log = RawLog(
         blocks=partial(_blocks, files, roles, time, Path(source)),
         items=titles,
         source=str(source) if len(files) == 1 else f"{source} ({len(files)} files)",
         files=(*(file.path for file in files), *([items] if items else [])),
-        columns=named | roles,
+        columns={role: all_named[role] for role in ROLES if role in all_named},
         time_unit=time.unit,
     )
     progress.note(_said(log.columns, time, None if "title" in roles else items))
@@ -106,7 +108,7 @@ def _titles(
         return RAW_ITEMS.empty_table(), {}
     if not items.is_file():
         raise DataError(f"{items}: no such file", "pass a file of ids and titles as --items")
-    table, found = read_items(items, (roles["item"], columns.item), columns.title, progress)
+    table, found = read_items(items, roles, columns, progress)
     return table, {"title": found["title"]}
 
 
@@ -117,8 +119,7 @@ def _said(columns: Mapping[str, str], time: TimeForm, items: Path | None) -> str
         words["title"] = "no titles (ids stand in)"
     elif items is not None:
         words["title"] += f" of {items.name}"
-    order = ("user", "item", "time", "rating", "title")
-    return "columns: " + ", ".join(words[role] for role in order if role in words)
+    return "columns: " + ", ".join(words[role] for role in ROLES if role in words)
 
 
 def _blocks(

@@ -46,6 +46,8 @@ _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 # A whole number, perhaps with a plus and a fraction of zeros: 964982703.0, as pandas writes it.
 _WHOLE: Final = r"^\s*\+?(-?\d+)(?:\.0*)?\s*$"
 
+_DATE_AMONG_NUMBERS: Final = "is a date, where the first times are numbers"
+
 
 @dataclass(frozen=True)
 class TimeForm:
@@ -53,7 +55,7 @@ class TimeForm:
 
     Attributes:
         unit: what the integers that come out count.
-        dates: whether they are written as dates (ISO 8601) rather than as numbers.
+        dates: whether they are dates (ISO 8601, or of a type for it) rather than numbers.
     """
 
     unit: TimeUnit
@@ -73,9 +75,9 @@ def decide(times: pa.ChunkedArray) -> TimeForm:
     times = plain_text(times)
     kind = times.type
     if pa.types.is_timestamp(kind):
-        return TimeForm(kind.unit)
+        return TimeForm(kind.unit, dates=True)
     if pa.types.is_date(kind):
-        return TimeForm("s")
+        return TimeForm("s", dates=True)
     if not pa.types.is_string(kind):
         return TimeForm(_unit(times))
     filled = times.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(times)), 0))
@@ -137,15 +139,17 @@ def _check_range(least: int, most: int, form: TimeForm) -> None:
 
 def _as_integers(times: pa.ChunkedArray, form: TimeForm) -> pa.ChunkedArray:
     kind = times.type
-    if pa.types.is_integer(kind):
-        return _whole(times)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return _floored(times)
+    if pa.types.is_string(kind):
+        return read_dates(times, form.unit) if form.dates else _from_text(times)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if not form.dates:
+            raise Unfit(_DATE_AMONG_NUMBERS)
         return times.cast(pa.timestamp(form.unit), safe=False).cast(pa.int64())
-    if not pa.types.is_string(kind):
+    if not _is_numeric(kind):
         raise Unfit("is no time")
-    return read_dates(times, form.unit) if form.dates else _from_text(times)
+    if form.dates:
+        raise Unfit("is a number, where the first times are dates")
+    return _whole(times) if pa.types.is_integer(kind) else _floored(times)
 
 
 def _whole(times: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -180,5 +184,5 @@ def _why_no_number(text: str) -> str:
     if not text.strip():
         return "is empty"
     if looks_like_date(text):
-        return "is a date, where the first times are numbers"
-    return "is neither a number nor a date such as 2023-01-31 or 2023-01-31T10:00:00"
+        return _DATE_AMONG_NUMBERS
+    return "is no number, and no date such as 2023-01-31 or 2023-01-31T10:00:00"
