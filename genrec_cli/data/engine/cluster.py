@@ -1,34 +1,33 @@
 """The engine of a Ray cluster: tasks on its nodes, results in their shared memory.
 
-A node may die at any time. Every task gives the same result whenever and wherever it runs, so Ray
-makes lost results anew from their arguments; the only thing that cannot die is the driver, which
-is this process. Workers import genrec themselves: every node needs the same version of it, of
-Python and of the libraries, as `pip install -c constraints.txt 'genrec-cli[ray]'` gives them.
+A node may die at any time: Ray makes lost results anew from their arguments. Only the driver cannot
+die, which is this process. Workers import genrec themselves: every node needs the same version of
+it, of Python and of the libraries, as `pip install -c constraints.txt 'genrec-cli[ray]'` gives
+them. What the log says and what is made of it lies in the memory of the nodes, and on their disks
+where Ray spills it; blocks of text stay until the end, for a lost result may need them again.
 """
 
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
-from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.progress import Progress
-from genrec_cli.core.schema import SEQUENCES
 from genrec_cli.data.engine.cluster_session import fetch
-from genrec_cli.data.engine.finishing import PARQUET, Finish, Finished, finish
-from genrec_cli.data.engine.grouping import Summary, Window, group
-from genrec_cli.data.engine.numbering import Numbering, renumber
-from genrec_cli.data.engine.ordering import Heads, Order, order
-from genrec_cli.data.engine.tables import KEY, SECTIONS, numbers, section_starts
-from genrec_cli.data.rawlog import Block, RawLog
+from genrec_cli.data.engine.cluster_tasks import (
+    apply,
+    finish_part,
+    group_blocks,
+    not_shared,
+    order_slices,
+)
+from genrec_cli.data.engine.finishing import Finish, Finished
+from genrec_cli.data.engine.grouping import Window
+from genrec_cli.data.engine.numbering import Numbering
+from genrec_cli.data.engine.ordering import Heads, Order
+from genrec_cli.data.engine.tables import SECTIONS
+from genrec_cli.data.rawlog import RawLog
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -68,7 +67,8 @@ class RayEngine:
         self._codes = []
         batches = _batched(log.blocks(progress), -(-len(self._slices) // _SLICES_OF_A_BLOCK))
         started = (
-            self._start(group_blocks, len(self._slices), window, self._edges, *batch) for batch in batches
+            self._start(group_blocks, len(self._slices), window, self._edges, *batch)
+            for batch in batches
         )
         for summaries, slices in self._in_order(started):
             self._codes.append(self._ray.put([book.add(summary) for summary in summaries]))

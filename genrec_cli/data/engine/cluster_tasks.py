@@ -51,6 +51,7 @@ def order_slices(rule: Order, *pieces: Any) -> tuple[Heads, pa.Table]:
 
 
 def apply(function: Callable[..., T], columns: list[str], partition: pa.Table, *shared: Any) -> T:
+    """Call a function on some columns of a partition."""
     return function(partition.select(columns), *shared)
 
 
@@ -68,6 +69,7 @@ def finish_part(partition: pa.Table, how: Finish, path: Path) -> Finished:
 
 
 def not_shared(path: Path) -> WorkspaceError:
+    """The error for a file that one machine has and another has not."""
     return WorkspaceError(
         f"{path} was written on a node of the Ray cluster and is not there on this machine, or the "
         "other way round",
