@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -141,13 +142,22 @@ def test_without_ray_it_is_said_how_to_install_it(
     assert caught.value.fix == "pip install 'genrec-cli[ray]'"
 
 
-def test_the_command_says_nothing_of_ray_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "genrec_cli", "prepare", "sample", "--engine", "ray"]
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a path that is short enough for sockets."""
+    with TemporaryDirectory(prefix="gr", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_the_command_says_nothing_of_ray_and_leaves_nothing_behind(
+    tmp_path: Path, temporary: Path
+) -> None:
     home = tmp_path / "home"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    command = [sys.executable, "-m", "genrec_cli", "prepare", "sample", "--engine", "ray"]
     done = subprocess.run(
         [*command, "--workspace", str(tmp_path), "--json"],
-        env=environment | {"HOME": str(home)},
+        env=environment | {"HOME": str(home), "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,
@@ -156,5 +166,6 @@ def test_the_command_says_nothing_of_ray_and_leaves_nothing_behind(tmp_path: Pat
     assert json.loads(done.stdout)["engine"] == "ray"
     assert "ray" not in done.stderr.lower()
     assert not home.exists()
+    assert not list(temporary.iterdir())
     running = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert not any(str(tmp_path) in " ".join(command) for command in running)
+    assert not any(str(temporary) in " ".join(command) for command in running)

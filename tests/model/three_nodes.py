@@ -43,13 +43,17 @@ class ThreeNodes:
         self.address = f"{host}:{_free_port()}"
         self._nodes: list[subprocess.Popen[bytes]] = []
         try:
-            while len(self._nodes) < NODES:
-                self.add()
+            self.mend()
         except BaseException:
             self.stop()
             raise
 
-    def add(self) -> None:
+    def mend(self) -> None:
+        """Start the nodes that are missing."""
+        while len(self._nodes) < NODES:
+            self._add()
+
+    def _add(self) -> None:
         """Start one more node and wait for it; two at a time would take each other's sockets."""
         joins = [f"--address={self.address}"]
         port = self.address.rpartition(":")[2]
@@ -80,13 +84,14 @@ class ThreeNodes:
         return states.count(0)
 
     def kill_newest(self) -> None:
-        """Kill all processes of a node that is not the head."""
+        """Kill all processes of a node, but not of the head."""
+        assert len(self._nodes) > 1
         self._kill(self._nodes.pop())
 
     def stop(self) -> None:
         """Kill all nodes, the head last, and delete what they wrote."""
         while self._nodes:
-            self.kill_newest()
+            self._kill(self._nodes.pop())
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def processes(self) -> list[psutil.Process]:

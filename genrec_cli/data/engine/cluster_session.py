@@ -29,6 +29,7 @@ _ENVIRONMENT: Final = {
     "RAY_task_oom_retries": "3",  # endless otherwise
 }
 _PATIENCE: Final = 5.0  # seconds, for each of accepting and answering
+_LONGEST_TEMPORARY: Final = 24
 _SETTINGS_FRAME: Final = b"\0\0\0\4\0\0\0\0\0"  # of HTTP/2, without settings
 
 
@@ -171,7 +172,9 @@ def _own_sigterm() -> Iterator[None]:
 @contextmanager
 def _short_folder() -> Iterator[str]:
     """A folder whose path leaves room for the names of sockets, 107 bytes in all."""
-    folder = tempfile.mkdtemp(prefix="genrec-", dir="/tmp" if os.name == "posix" else None)
+    usual = tempfile.gettempdir()
+    short = os.name != "posix" or len(usual) <= _LONGEST_TEMPORARY
+    folder = tempfile.mkdtemp(prefix="genrec-", dir=usual if short else "/tmp")
     try:
         yield folder
     finally:
