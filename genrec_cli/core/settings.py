@@ -22,6 +22,8 @@ Trained = Literal["lora", "full"]
 Split = Literal["test", "validation"]
 Repeats = Literal["keep", "first", "last"]
 SplitRule = Literal["leave-one-out", "global-time"]
+SearchMethod = Literal["exact", "beam"]
+Normaliser = Literal["catalog", "vocabulary"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and transformers all take
 
@@ -106,6 +108,21 @@ class FinetuneSettings(Settings):
     """Users, drawn by the seed, whose validation item is predicted at every evaluation."""
     seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
+
+
+class SearchSettings(Settings):
+    """How the titles of a language model are searched."""
+
+    method: SearchMethod = "exact"
+    """Best-first, which finds the true top k; or a beam, which may miss some."""
+    beams: Annotated[int, Field(ge=1)] = 64
+    """Width of the beam, if there is one; k if that is more."""
+    over: Normaliser = "catalog"
+    """Tokens that share a probability of one: those the trie allows, as in training, or all."""
+    budget: Annotated[int, Field(ge=1)] | None = None
+    """Tokens run behind one user's prompt before the exact search settles for the best found."""
+    milliseconds: Annotated[float, Field(gt=0)] | None = None
+    """Wall time a user, on average over a batch, before it does."""
 
 
 S = TypeVar("S", bound=Settings)
