@@ -1,10 +1,9 @@
 """`genrec bench`: every system on the same users, candidates and questions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from genrec_cli.core.errors import GenrecError, UsageError, WorkspaceError
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import Stopwatch, versions
-from genrec_cli.core.settings import Split
+from genrec_cli.core.settings import SearchSettings, Split
 from genrec_cli.core.workspace import BENCH_MANIFEST, Workspace, now, publish, write_json
 from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.data.split import held_out, sample_rows
@@ -22,7 +21,7 @@ from genrec_cli.evaluation.protocol import evaluate, per_user_table, summary
 from genrec_cli.language.run import read_run, require_same_dataset
 from genrec_cli.recommenders.base import Recommender
 from genrec_cli.recommenders.baselines import BASELINES
-from genrec_cli.recommenders.genrec import GenRec
+from genrec_cli.recommenders.systems import find_system, run_of
 
 _PER_USER_FILE: Final = "per_user.parquet"
 
@@ -34,9 +33,11 @@ class BenchRequest:
     Attributes:
         cutoffs: the k of the metrics.
         dataset: name; None: the newest.
-        systems: baselines and runs by name; empty: all of them.
+        systems: baselines and runs by name, and a run with a baseline as its prior as "run+name";
+            empty: all baselines and runs.
         users: how many, drawn by the seed; None: everybody.
         split: which held-out item is asked for.
+        search: how the titles of runs are searched.
         seed: of the user sample, the bootstrap and random systems.
     """
 
@@ -46,6 +47,7 @@ class BenchRequest:
     users: int | None = None
     split: Split = "test"
     seed: int = 0
+    search: SearchSettings = SearchSettings()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     watch = Stopwatch()
     _check(request)
     dataset = load_dataset(workspace.find_dataset(request.dataset))
-    systems = _systems(workspace, dataset, request.systems, progress)
+    systems = _systems(workspace, dataset, request, progress)
     drawn = sample_rows(dataset, request.split, request.users, request.seed)
     cases = held_out(dataset, request.split, drawn)
     rows, tables, descriptions = [], [], {}
@@ -107,20 +109,18 @@ def _check(request: BenchRequest) -> None:
 
 
 def _systems(
-    workspace: Workspace, dataset: Dataset, names: Sequence[str], progress: Progress
+    workspace: Workspace, dataset: Dataset, request: BenchRequest, progress: Progress
 ) -> list[Callable[[], Recommender]]:
     """The systems asked for, checked before the first one runs; baselines come first."""
     runs = {folder.name: folder for folder in workspace.finished_runs(dataset.name)}
-    if not names:
-        fitting = [folder for folder in runs.values() if _fits(folder, dataset, progress)]
-        return [*BASELINES.values(), *(partial(GenRec, folder) for folder in fitting)]
-    for name in names:
-        if name not in BASELINES and name not in runs:
-            known = ", ".join([*BASELINES, *runs])
-            raise UsageError(f"unknown system '{name}'", f"known are: {known}")
-        if name in runs:
-            require_same_dataset(read_run(runs[name]), dataset, name)
-    return [BASELINES.get(name) or partial(GenRec, runs[name]) for name in names]
+    if not request.systems:
+        fitting = [folder.name for folder in runs.values() if _fits(folder, dataset, progress)]
+        return [find_system(name, runs, request.search) for name in [*BASELINES, *fitting]]
+    systems = [find_system(name, runs, request.search) for name in request.systems]
+    for name in request.systems:
+        if (run := run_of(name, runs)) is not None:
+            require_same_dataset(read_run(run), dataset, run.name)
+    return systems
 
 
 def _fits(run: Path, dataset: Dataset, progress: Progress) -> bool:

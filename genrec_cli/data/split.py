@@ -10,6 +10,7 @@ a target only where she has such an event and a history before it.
 In both, the history of a target is everything before it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,20 @@ class Cases:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def seen(self) -> list[Items]:
+        """What each user must not get: her history, but her target if it is a repeat."""
+        return [
+            history[history != target]
+            for history, target in zip(self.histories, self.targets, strict=True)
+        ]
+
+    def batches(self, size: int) -> Iterator["Cases"]:
+        """The same cases, so many at a time."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield Cases(self.rows[part], self.histories[part], self.targets[part])
 
 
 def training_part(dataset: "Dataset", row: int) -> Items:

@@ -1,163 +1,122 @@
-"""What a search over the trie keeps for each user: hypotheses, in flat arrays over all users.
+"""What a search keeps for each user: hypotheses, in flat arrays over all users.
 
-Sizes: B users, P hypotheses, I items, k places in a ranking.
+Sizes: B users, P hypotheses, k places in a ranking.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from genrec_cli.decoding.ragged import BoolArray, Float64, Int32, Int64, IntArray, positions
+from genrec_cli.decoding.question import Ranking
+from genrec_cli.decoding.ragged import BoolArray, Float64, Int64, positions
 from genrec_cli.decoding.trie import TokenTrie
-
-Exclude: TypeAlias = Sequence[Sequence[int] | IntArray]
-
-
-class Ranking(NamedTuple):
-    """The best items of each user, best first.
-
-    Attributes:
-        items: int32 [B, k], -1 where fewer than k items are allowed.
-        scores: float32 [B, k], natural log-probabilities, -inf where there is no item.
-    """
-
-    items: Int32
-    scores: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Hypotheses:
-    """Title beginnings that end in a choice, not yet run through the model; P of them.
+    """Title beginnings that end in a node not yet run through the model; P of them.
 
     Attributes:
         user: int64 [P].
-        edge: int64 [P], the node that was chosen; forced tokens may follow it.
-        slot: int64 [P], slot in the session of the token before `edge`, -1 if it is the prompt's
-            last.
-        score: float64 [P], log-probability of the path to `edge`, hence also to its `branch`.
+        node: int64 [P], the last node of the beginning; forced tokens may follow it.
+        slot: int64 [P], slot in the session of the token before `node`; -1 if it was forgotten.
+        score: float64 [P], log-probability of the path to `node`.
+        bound: float64 [P], `score` and the best prior below: no title below can score higher.
     """
 
     user: Int64
-    edge: Int64
+    node: Int64
     slot: Int64
     score: Float64
+    bound: Float64
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: Int64 | BoolArray) -> "Hypotheses":
         """Those at some rows, or where a mask is true."""
-        return Hypotheses(self.user[rows], self.edge[rows], self.slot[rows], self.score[rows])
+        return Hypotheses(
+            self.user[rows], self.node[rows], self.slot[rows], self.score[rows], self.bound[rows]
+        )
 
     def join(self, other: "Hypotheses") -> "Hypotheses":
         """These, then the others."""
         return Hypotheses(
             np.append(self.user, other.user),
-            np.append(self.edge, other.edge),
+            np.append(self.node, other.node),
             np.append(self.slot, other.slot),
             np.append(self.score, other.score),
+            np.append(self.bound, other.bound),
         )
 
-    def finished(self, trie: TokenTrie) -> BoolArray:
-        """Where only forced tokens are left, so that the score is the title's."""
-        return np.equal(trie.n_children(trie.branch[self.edge]), 0)
+
+def none() -> Hypotheses:
+    """No hypotheses."""
+    whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
+    return Hypotheses(whole, whole, whole, real, real)
 
 
-class Allowed:
-    """Tells which hypotheses can still become a title that their user may be shown.
+def best(trie: TokenTrie, pool: Hypotheses, width: int, finished: BoolArray) -> Int64:
+    """Rows of the `width` best hypotheses of each user, by user, best first.
 
-    Args:
-        trie: the catalog.
-        exclude: items of each user that may not be shown, in any order.
-
-    Raises:
-        ValueError: an excluded item is not in the catalog.
-    """
-
-    def __init__(self, trie: TokenTrie, exclude: Exclude) -> None:
-        self._trie = trie
-        lists = [np.asarray(items, dtype=np.int64) for items in exclude]
-        items = np.concatenate([np.zeros(0, dtype=np.int64), *lists])
-        outside = (items < 0) | (items >= trie.n_items)
-        if outside.any():
-            raise ValueError(
-                f"no item {items[outside][0]} in a catalog of {trie.n_items} to exclude"
-            )
-        user = np.repeat(np.arange(len(lists)), [len(x) for x in lists])
-        # One sorted array for all users: user u's leaf p is u * I + p.
-        self._keys = np.unique(user * trie.n_items + trie.item_leaf[items])
-
-    def among(self, pool: Hypotheses) -> Hypotheses:
-        """Drop the hypotheses whose titles are all excluded."""
-        low, high = self._trie.leaf_lo[pool.edge], self._trie.leaf_hi[pool.edge]
-        start = pool.user * self._trie.n_items
-        excluded = np.searchsorted(self._keys, start + high) - np.searchsorted(
-            self._keys, start + low
-        )
-        return pool.take(high - low > excluded)
-
-
-def keep_best(trie: TokenTrie, pool: Hypotheses, width: int) -> Hypotheses:
-    """The `width` best hypotheses of each user, by user, best first.
-
-    Of equal scores, finished titles go first, by item number: what a beginning may become scores
+    Of equal bounds, finished titles go first, by item number: what a beginning may become scores
     no higher. Beginnings go by the first item below them, for want of a better order.
-    """
-    pool = pool.take(_contenders(pool, width))
-    tie = trie.leaf_item[trie.leaf_lo[pool.edge]]
-    pool = pool.take(np.lexsort((tie, ~pool.finished(trie), -pool.score, pool.user)))
-    return pool.take(_places(pool.user) < width)
-
-
-def drop_beaten(trie: TokenTrie, pool: Hypotheses, k: int) -> Hypotheses:
-    """Drop the beginnings that k finished titles of their user beat.
-
-    Log-probabilities only fall along a path, so no title below can come into the ranking.
 
     Args:
         trie: the catalog.
-        pool: sorted as `keep_best` does.
-        k: places in the ranking.
+        pool: of any users, in any order.
+        width: how many of each user.
+        finished: bool [P], where a hypothesis is a title.
     """
-    finished = pool.finished(trie)
-    titles = pool.take(finished)
-    kth = titles.take(_places(titles.user) == k - 1)
-    bound = np.full(int(pool.user.max(initial=-1)) + 1, -np.inf)
-    bound[kth.user] = kth.score
-    return pool.take(finished | (pool.score >= bound[pool.user]))
+    rows = _contenders(pool, width)
+    few = pool.take(rows)
+    tie = trie.leaf_item[trie.leaf_lo[few.node]]
+    order = np.lexsort((tie, ~finished[rows], -few.bound, few.user))
+    return rows[order[places(few.user[order]) < width]]
 
 
-def to_ranking(trie: TokenTrie, pool: Hypotheses, n_users: int, k: int) -> Ranking:
-    """Lay out a pool of finished titles as `keep_best` sorted them."""
-    items = np.full((n_users, k), -1, dtype=np.int32)
-    scores = np.full((n_users, k), -np.inf, dtype=np.float32)
-    place = _places(pool.user)
-    shown, place = pool.take(place < k), place[place < k]
-    items[shown.user, place] = trie.leaf_item[trie.leaf_lo[shown.edge]]
-    scores[shown.user, place] = shown.score
-    return Ranking(items, scores)
-
-
-def _places(user: Int64) -> Int64:
+def places(user: Int64) -> Int64:
     """Place of each row among those of its user, for rows sorted by user."""
     return positions(np.bincount(user))
 
 
+def kth_bounds(titles: Hypotheses, users: int, k: int) -> Float64:
+    """What a title must reach to have a place, [B]; -inf where there is room.
+
+    Args:
+        titles: sorted by user, best first.
+        users: B.
+        k: places in the ranking.
+    """
+    bounds = np.full(users, -np.inf)
+    kth = places(titles.user) == k - 1
+    bounds[titles.user[kth]] = titles.bound[kth]
+    return bounds
+
+
+def to_ranking(trie: TokenTrie, titles: Hypotheses, exact: BoolArray, k: int) -> Ranking:
+    """Lay out finished titles, sorted by user, best first."""
+    items = np.full((len(exact), k), -1, dtype=np.int32)
+    scores = np.full((len(exact), k), -np.inf, dtype=np.float32)
+    place = places(titles.user)
+    shown, place = titles.take(place < k), place[place < k]
+    items[shown.user, place] = trie.leaf_item[trie.leaf_lo[shown.node]]
+    scores[shown.user, place] = shown.bound
+    return Ranking(items, scores, exact)
+
+
 def _contenders(pool: Hypotheses, width: int) -> Int64:
-    """Rows that reach the `width`-th best score of their user, ties included, sorted by user.
+    """Rows that reach the `width`-th best bound of their user, ties included, sorted by user.
 
     Sorting all children of a root with thousands would cost more than this partition.
     """
     row = np.argsort(pool.user, kind="stable")
-    user, score = pool.user[row], pool.score[row]
-    place = _places(user)
+    user, bound = pool.user[row], pool.bound[row]
+    place = places(user)
     if not row.size or place.max() < width:
         return row
-    scores_BP = np.full((int(user[-1]) + 1, int(place.max()) + 1), -np.inf)
-    scores_BP[user, place] = score
-    column = scores_BP.shape[1] - width
-    threshold_B = np.partition(scores_BP, column, axis=1)[:, column]
-    return row[score >= threshold_B[user]]
+    bounds_BP = np.full((int(user[-1]) + 1, int(place.max()) + 1), -np.inf)
+    bounds_BP[user, place] = bound
+    column = bounds_BP.shape[1] - width
+    threshold_B = np.partition(bounds_BP, column, axis=1)[:, column]
+    return row[bound >= threshold_B[user]]

@@ -20,6 +20,10 @@ class Session(Protocol):
     def users(self) -> int:
         """Number of prompts, B."""
 
+    @property
+    def size(self) -> int:
+        """Slots so far: the number of the next one."""
+
     def extend(self, parents: Int64, tokens: Int64) -> Int64:
         """Append tokens; each sees its user's prompt, its ancestors and itself.
 

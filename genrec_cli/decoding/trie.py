@@ -82,6 +82,29 @@ class TokenTrie:
         """Number of children of each node, 0 at leaves."""
         return self.first_child[nodes + 1] - self.first_child[nodes]
 
+    def parent(self, nodes: IntArray) -> Int64:
+        """Parent of each node, -1 of the root.
+
+        Example:
+            >>> build_trie([[5, 7, 9], [6, 9]]).parent(np.array([0, 1, 2, 3])).tolist()
+            [-1, 0, 0, 1]
+        """
+        # Of equal types: searchsorted would copy all of `first_child` to compare it with int64.
+        return np.searchsorted(self.first_child[:-1], _int32(nodes), side="right") - 1
+
+    def path(self, node: int) -> Int32:
+        """Tokens from the root to a node.
+
+        Example:
+            >>> trie = build_trie([[5, 7, 9], [6, 9]])
+            >>> trie.path(3).tolist(), trie.path(0).tolist()
+            ([5, 7], [])
+        """
+        nodes = np.full(self.depth[node], node, dtype=np.int32)
+        for place in range(len(nodes) - 1, 0, -1):
+            nodes[place - 1] = self.parent(nodes[place])
+        return self.token[nodes]
+
     def step(self, nodes: IntArray, tokens: IntArray) -> Int64:
         """Child of each node by a token, -1 where the token is not allowed (both [M])."""
         low = self.first_child[nodes].astype(np.int64)

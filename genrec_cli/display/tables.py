@@ -1,6 +1,6 @@
 """Reports as people read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrec_cli.data.rawlog import PER_SECOND
+from genrec_cli.display.explanations import explained
 
 if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
     from genrec_cli.commands.bench import BenchReport
@@ -109,14 +110,21 @@ def finetuned(report: "FinetuneReport") -> RenderableType:
 def predicted(report: "PredictReport") -> RenderableType:
     """One table a person: what she chose, and what comes next; or where it was written."""
     if report.output is not None:
-        return Text(f"{len(report.users):,} users, k = {report.k}, written to {report.output}")
-    return Group(*(_person(user) for user in report.users), Text(f"run {report.run}", style="dim"))
+        cut = sum(not user.get("exact", True) for user in report.users)
+        more = f", {cut:,} of them from a search that was not exact" if cut else ""
+        text = f"{len(report.users):,} users, k = {report.k}, written to {report.output}{more}"
+        return Text(text)
+    people = (part for user in report.users for part in _person(user))
+    return Group(*people, Text(f"run {report.run}", style="dim"))
 
 
 def benched(report: "BenchReport") -> RenderableType:
     """Systems by metrics, with intervals, times and the protocol below."""
     rows = report.manifest["rows"]
     metrics = [key for key in rows[0] if "@" in key and not key.endswith("_ci")]
+    # Lists are whole and without repeats, unless titles were generated freely.
+    shares = [key for key in metrics if key.startswith(("valid", "unique"))]
+    metrics = [key for key in metrics if key not in shares or any(row[key] < 1 for row in rows)]
     protocol = report.manifest["protocol"]
     title = f"{report.manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
     table = _table(title, "system", *metrics, "seconds")
@@ -138,6 +146,8 @@ def benched(report: "BenchReport") -> RenderableType:
 
 
 def _cell(row: Mapping[str, Any], metric: str, best: float) -> Text:
+    if f"{metric}_ci" not in row:
+        return Text(f"{row[metric]:.4f}")
     low, high = row[f"{metric}_ci"]
     style = "bold green" if row[metric] == best else ""
     # Without the leading zeros four figures fit beside each other in 80 columns.
@@ -145,7 +155,7 @@ def _cell(row: Mapping[str, Any], metric: str, best: float) -> Text:
     return Text(f"{row[metric]:.4f}", style=style).append_text(interval)
 
 
-def _person(user: Mapping[str, Any]) -> Table:
+def _person(user: Mapping[str, Any]) -> Iterator[RenderableType]:
     history: Sequence[str] = user["history"]
     shown = list(history[-_HISTORY_SHOWN:])
     left = f"User {user['user_id']}: {len(history)} titles so far"
@@ -165,7 +175,10 @@ def _person(user: Mapping[str, Any]) -> Table:
             Text(entry["title"] if entry else ""),
             f"{entry['score']:.2f}" if entry else "",
         )
-    return table
+    yield table
+    if not user.get("exact", True):
+        yield Text("The search was not exact: another title may belong here.", style="dim")
+    yield from explained(entries)
 
 
 def _table(title: str, first: str, *others: str, right: bool = True) -> Table:

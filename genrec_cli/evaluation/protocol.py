@@ -1,11 +1,12 @@
 """Full ranking of held-out items: every system gets the same users, candidates and questions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.provenance import Stopwatch, peak_memory_gb
@@ -20,9 +21,23 @@ from genrec_cli.evaluation.metrics import (
     place_in_ranking,
     place_in_scores,
 )
+from genrec_cli.evaluation.tuning import choose_weight
 from genrec_cli.recommenders.base import Recommender, Scorer
+from genrec_cli.recommenders.hybrid import Hybrid
 
 _USERS_AT_ONCE = 64  # scores of a 62k catalog take 16 MB, and progress moves
+
+
+class Lists(NamedTuple):
+    """What some users got.
+
+    Attributes:
+        items: int32, [users, k]; None where the whole catalog was scored.
+        proven: of how many users it is known that no other item belongs there.
+    """
+
+    items: NDArray[np.int32] | None
+    proven: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,9 @@ class Evaluation:
     Attributes:
         system: its name.
         placement: where each user's target stood.
+        exact: share of users whose ranking is proven to be the system's true one.
+        items: int32, [users, k]; what was listed, -1 for nothing or for what is no item; None: the
+            whole catalog was scored.
         fit_seconds: wall time of fitting, or of loading what was trained before.
         rank_seconds: wall time of ranking all users.
         peak_gb: largest memory of the process so far.
@@ -39,6 +57,8 @@ class Evaluation:
 
     system: str
     placement: Placement
+    exact: float
+    items: NDArray[np.int32] | None
     fit_seconds: float
     rank_seconds: float
     peak_gb: float
@@ -53,18 +73,23 @@ def evaluate(
     """
     watch = Stopwatch()
     system.fit(dataset, seed)
+    if isinstance(system, Hybrid) and system.weight is None:
+        choose_weight(system, dataset, seed, progress)
     fitted = watch.seconds
     with progress.task(f"{system.name}: ranking", len(cases), "users") as task:
         parts = []
-        for part in _batches(cases):
+        for part in cases.batches(_USERS_AT_ONCE):
             parts.append(_place(system, part, k))
             task.advance(len(part))
+    placements, lists = zip(*parts, strict=True)
     return Evaluation(
         system=system.name,
         placement=Placement(
-            above=np.concatenate([part.above for part in parts]),
-            tied=np.concatenate([part.tied for part in parts]),
+            above=np.concatenate([part.above for part in placements]),
+            tied=np.concatenate([part.tied for part in placements]),
         ),
+        exact=sum(part.proven for part in lists) / len(cases),
+        items=None if lists[0].items is None else np.concatenate([part.items for part in lists]),
         fit_seconds=round(fitted, 3),
         rank_seconds=round(watch.seconds - fitted, 3),
         peak_gb=round(peak_memory_gb(), 3),
@@ -84,6 +109,9 @@ def summary(evaluation: Evaluation, cutoffs: Sequence[int], seed: int) -> dict[s
     for name, values in figures(evaluation.placement, cutoffs).items():
         row[name] = float(values.mean())
         row[f"{name}_ci"] = list(bootstrap_interval(values, seed))
+    for k in cutoffs:
+        row[f"valid@{k}"], row[f"unique@{k}"] = _shares(evaluation.items, k)
+    row["exact"] = evaluation.exact
     row["fit_seconds"] = evaluation.fit_seconds
     row["rank_seconds"] = evaluation.rank_seconds
     row["peak_gb"] = evaluation.peak_gb
@@ -104,17 +132,20 @@ def per_user_table(
     return pa.table({**columns, **figures(evaluation.placement, cutoffs)})
 
 
-def _place(system: Recommender, cases: Cases, k: int) -> Placement:
-    exclude = [
-        history[history != target]
-        for history, target in zip(cases.histories, cases.targets, strict=True)
-    ]
+def _shares(items: NDArray[np.int32] | None, k: int) -> tuple[float, float]:
+    """Share of the k places that hold an item, and that hold one for the first time."""
+    if items is None:
+        return 1.0, 1.0
+    lists = np.sort(items[:, :k], axis=1)
+    valid = lists >= 0
+    first = np.diff(lists, axis=1, prepend=-1) > 0
+    return float(valid.mean()), float((valid & first).mean())
+
+
+def _place(system: Recommender, cases: Cases, k: int) -> tuple[Placement, Lists]:
+    """Where targets stand, and what is known of the lists."""
     if isinstance(system, Scorer):
-        return place_in_scores(system.scores(cases.histories), exclude, cases.targets)
-    return place_in_ranking(system.rank(cases.histories, k, exclude), cases.targets)
-
-
-def _batches(cases: Cases) -> Iterator[Cases]:
-    for start in range(0, len(cases), _USERS_AT_ONCE):
-        part = slice(start, start + _USERS_AT_ONCE)
-        yield Cases(cases.rows[part], cases.histories[part], cases.targets[part])
+        placement = place_in_scores(system.scores(cases.histories), cases.seen, cases.targets)
+        return placement, Lists(None, len(cases))
+    ranking = system.rank(cases.histories, k, cases.seen)
+    return place_in_ranking(ranking, cases.targets), Lists(ranking.items, int(ranking.exact.sum()))

@@ -1,7 +1,7 @@
 """A finished run as the other commands see it: its model, prompt and titles, ready to be asked."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,17 +9,20 @@ from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.core.workspace import RUN_MANIFEST, read_json
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.decoding.trie import TokenTrie
+from genrec_cli.decoding.search import CPU, GPU, Effort
+from genrec_cli.decoding.trie import TokenTrie, build_trie
 from genrec_cli.language.backbones.adapt import load_trained
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
-from genrec_cli.language.corpus import make_encoder, make_trie
-from genrec_cli.language.hardware import best_place
-from genrec_cli.language.prompt import Encoder, Prompt
-from genrec_cli.language.stepmodel import TreeModel
+from genrec_cli.language.corpus import make_encoder_and_trie
+from genrec_cli.language.hardware import best_place, hardware
+from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer, tokenise_titles
+from genrec_cli.language.serving.stepmodel import TreeModel
 
 RUN_FORMAT: Final = 1
 MODEL_FOLDER: Final = "model"
+_MOST_USERS: Final = 64
+_TREE: Final = 256  # tokens behind a prompt, more than most searches need
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,28 @@ class LoadedRun:
     Attributes:
         name: the run's folder name.
         manifest: `run.json`.
+        tokenizer: the model's.
         encoder: writes histories as the run was trained on them.
         trie: of the dataset's titles.
         model: answers the search.
+        effort: how a search spends its time on this machine.
+        users_at_once: people whose prompts and trees fit its memory together.
     """
 
     name: str
     manifest: Mapping[str, Any]
+    tokenizer: Tokenizer
     encoder: Encoder
     trie: TokenTrie
     model: TreeModel
+    effort: Effort
+    users_at_once: int
+
+    def on_catalog(self, titles: Sequence[str]) -> "LoadedRun":
+        """The same run, writing other titles."""
+        tokens = tokenise_titles(self.tokenizer, titles)
+        Encoder(self.encoder.head, tokens, self.encoder.max_length)  # refuses titles too long
+        return replace(self, trie=build_trie((tokens.flat, tokens.offsets)))
 
 
 def read_run(folder: Path) -> Mapping[str, Any]:
@@ -81,9 +96,20 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     model_folder = folder / MODEL_FOLDER
     saved = Source(source.name, "folder", str(model_folder))
     tokenizer = load_tokenizer(saved, dataset.titles, settings.instruction)
-    encoder = make_encoder(dataset, tokenizer, Prompt.load(folder), settings.max_length)
-    model = load_trained(source, settings, best_place(), model_folder)
-    return LoadedRun(folder.name, manifest, encoder, make_trie(encoder), TreeModel(model))
+    prompt = Prompt.load(folder)
+    encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
+    place = best_place()
+    model = TreeModel(load_trained(source, settings, place, model_folder))
+    return LoadedRun(
+        name=folder.name,
+        manifest=manifest,
+        tokenizer=tokenizer,
+        encoder=encoder,
+        trie=trie,
+        model=model,
+        effort=GPU if place.device.type == "cuda" else CPU,
+        users_at_once=_users_at_once(model, settings.max_length),
+    )
 
 
 def _found_again(source: Source) -> Source:
@@ -91,6 +117,12 @@ def _found_again(source: Source) -> Source:
     if source.kind == "gguf" and not Path(source.location).is_file():
         return find_source(source.name)
     return source
+
+
+def _users_at_once(model: TreeModel, max_length: int) -> int:
+    """How many prompts and trees fit a quarter of the free memory; more than 64 gain nothing."""
+    each = model.bytes_per_token * (max_length + _TREE)
+    return max(1, min(_MOST_USERS, int(hardware().free_gb * 1e9 / 4 / each)))
 
 
 def _short(digest: str) -> str:

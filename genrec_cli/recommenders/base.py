@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.decoding.pool import Ranking
+from genrec_cli.decoding.question import Ranking
 
 __all__ = ["Items", "Ranking", "Recommender", "Scorer", "Scores", "top_k"]
 
@@ -65,4 +65,5 @@ def top_k(scores: Scores, exclude: Sequence[Items], k: int) -> Ranking:
     return Ranking(
         items=np.pad(order, padding, constant_values=-1),
         scores=np.pad(best, padding, constant_values=-np.inf),
+        exact=np.ones(len(scores), dtype=bool),
     )

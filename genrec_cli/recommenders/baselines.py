@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from genrec_cli.recommenders.base import Recommender
+from genrec_cli.recommenders.hybrid import Prior
 from genrec_cli.recommenders.popularity import Popularity
 
-BASELINES: Final[Mapping[str, Callable[[], Recommender]]] = {"popularity": Popularity}
+BASELINES: Final[Mapping[str, Callable[[], Prior]]] = {"popularity": Popularity}
 """Name -> baseline; all of them run by default."""

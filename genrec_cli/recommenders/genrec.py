@@ -6,15 +6,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from genrec_cli.core.settings import SearchSettings
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.decoding.search import beam_search
+from genrec_cli.decoding.explain import explain
+from genrec_cli.decoding.question import Question
+from genrec_cli.decoding.ragged import BoolArray
+from genrec_cli.decoding.search import search
 from genrec_cli.language.run import LoadedRun, load_run
-from genrec_cli.recommenders.base import Items, Ranking
+from genrec_cli.language.wording import Explanation, worded
+from genrec_cli.recommenders.base import Items, Ranking, Scores
 
-_USERS_AT_ONCE: Final = 16
-# Wide enough that the beam finds what a beam of 400 does (nano on ML-1M, 128 users; 20 beams find
-# .96 of it at nine tenths of the time), and fixed, so that HR@5 does not depend on the other k.
-_BEAMS: Final = 64
+EXACT: Final = SearchSettings()
 
 
 class GenRec:
@@ -22,38 +24,98 @@ class GenRec:
 
     Args:
         folder: of the run.
+        settings: how its titles are searched.
+
+    Attributes:
+        only: bool [items], what anybody may get; None: the whole catalog.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: SearchSettings = EXACT) -> None:
         self.name = folder.name
+        self.only: BoolArray | None = None
         self._folder = folder
+        self._settings = settings
         self._run: LoadedRun | None = None
 
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Load the run, which was trained by `genrec finetune`; nothing is random."""
         self._run = load_run(self._folder, dataset)
 
+    def replace_catalog(self, titles: Sequence[str]) -> None:
+        """Rank other titles from now on; histories are still of the dataset's items.
+
+        Raises:
+            DataError: the model's tokenizer cannot tell two titles apart, or one is too long.
+        """
+        self._run = self._loaded().on_catalog(titles)
+
     def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
-        """The k titles that a beam search in the trie finds."""
+        """The k titles that the search finds."""
+        return self.rank_each(histories, k, exclude, [None])[0]
+
+    def rank_each(
+        self,
+        histories: Sequence[Items],
+        k: int,
+        exclude: Sequence[Items],
+        priors: Sequence[Scores | None],
+    ) -> list[Ranking]:
+        """The k best items under each of several priors; the histories are read once.
+
+        Args:
+            histories: of B people.
+            k: items for each.
+            exclude: items that each must not get.
+            priors: float32 [B, items], added to the items' log-probabilities.
+        """
+        step = self._loaded().users_at_once
         parts = [
-            self._rank(histories[i : i + _USERS_AT_ONCE], k, exclude[i : i + _USERS_AT_ONCE])
-            for i in range(0, len(histories), _USERS_AT_ONCE)
+            self._rank(histories[part], k, exclude[part], [_rows(prior, part) for prior in priors])
+            for start in range(0, len(histories), step)
+            for part in [slice(start, start + step)]
         ]
-        return Ranking(
-            items=np.concatenate([part.items for part in parts]),
-            scores=np.concatenate([part.scores for part in parts]),
-        )
+        return [_joined(rankings) for rankings in zip(*parts, strict=True)]
+
+    def explain(self, histories: Sequence[Items], ranking: Ranking) -> list[list[Explanation]]:
+        """The choices along each recommended title, by person and place; none at padding."""
+        run, step = self._loaded(), self._loaded().users_at_once
+        explained = []
+        for start in range(0, len(histories), step):
+            part = slice(start, start + step)
+            session = run.model.start([run.encoder.prompt(history) for history in histories[part]])
+            explained.extend(explain(session, run.trie, list(ranking.items[part])))
+        return [[worded(run.tokenizer, choices) for choices in row] for row in explained]
 
     def describe(self) -> Mapping[str, Any]:
-        """The run's manifest, and how wide the search is."""
-        return {**self._loaded().manifest, "beams": _BEAMS}
+        """The run's manifest, and how it was searched."""
+        return {**self._loaded().manifest, "search": self._settings.model_dump(mode="json")}
 
-    def _rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
+    def _rank(
+        self,
+        histories: Sequence[Items],
+        k: int,
+        exclude: Sequence[Items],
+        priors: Sequence[Scores | None],
+    ) -> list[Ranking]:
         run = self._loaded()
-        prompts = [run.encoder.prompt(history) for history in histories]
-        return beam_search(run.model, run.trie, prompts, k, exclude, beams=max(_BEAMS, k))
+        session = run.model.start([run.encoder.prompt(history) for history in histories])
+        rankings = []
+        for prior in priors:
+            question = Question(k, exclude, self.only, prior)
+            rankings.append(search(session, run.trie, question, self._settings, run.effort))
+            for user in range(session.users):
+                session.forget(user)
+        return rankings
 
     def _loaded(self) -> LoadedRun:
         if self._run is None:
             raise RuntimeError("fit() loads the run and comes first")
         return self._run
+
+
+def _rows(prior: Scores | None, part: slice) -> Scores | None:
+    return None if prior is None else prior[part]
+
+
+def _joined(parts: Sequence[Ranking]) -> Ranking:
+    return Ranking(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

@@ -22,8 +22,10 @@ def test_a_bench_has_the_shape_of_the_design(trained: Console) -> None:
     assert [row["system"] for row in said["rows"]] == ["popularity", "nano-1"]
     for row in said["rows"]:
         measured_here = [name for metric in METRICS for name in (metric, f"{metric}_ci")]
+        lists = ["valid@5", "unique@5", "valid@10", "unique@10", "exact"]
         timed = ["fit_seconds", "rank_seconds", "peak_gb"]
-        assert list(row) == ["system", "users", *measured_here, *timed]
+        assert list(row) == ["system", "users", *measured_here, *lists, *timed]
+        assert [row[name] for name in lists] == [1.0] * 5
         assert row["users"] == 8
         for metric in METRICS:
             low, high = row[f"{metric}_ci"]

@@ -8,7 +8,8 @@ from tiny import naive_scores, settings_for
 
 from genrec_cli.core.progress import SILENT
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.decoding.search import beam_search
+from genrec_cli.decoding.question import Question
+from genrec_cli.decoding.search import GPU, best_first
 from genrec_cli.language.backbones.adapt import load_trained, save_trained, trainable_model
 from genrec_cli.language.backbones.choose import default_preset
 from genrec_cli.language.backbones.load import load_config
@@ -17,7 +18,7 @@ from genrec_cli.language.corpus import make_corpus
 from genrec_cli.language.hardware import Place, best_place
 from genrec_cli.language.plan import make_plan
 from genrec_cli.language.prompt import Tokenizer
-from genrec_cli.language.stepmodel import TreeModel
+from genrec_cli.language.serving.stepmodel import TreeModel
 from genrec_cli.language.training import train
 
 pytestmark = [
@@ -59,7 +60,9 @@ def test_a_model_trains_is_saved_loaded_and_predicts_on_the_gpu(
     assert trained.loss < trained.loss_before
 
     prompts = [corpus.encoder.prompt(dataset.sequence(row)) for row in range(3)]
-    ranking = beam_search(TreeModel(loaded), corpus.trie, prompts, 5, [[], [], []], 12)
+    session, question = TreeModel(loaded).start(prompts), Question(5, [[], [], []])
+    ranking = best_first(session, corpus.trie, question, effort=GPU)
+    assert ranking.exact.all()
     assert all(len(set(row)) == 5 and min(row) >= 0 for row in ranking.items.tolist())
     assert torch.cuda.max_memory_allocated() < _PEAK_BYTES
 
@@ -73,9 +76,8 @@ def test_the_search_on_the_gpu_scores_as_naive_scoring_does(
     model = trainable_model(base, tokenizer, settings, place).eval()
     prompts = [corpus.encoder.prompt(dataset.sequence(row)) for row in range(3)]
     count = corpus.trie.n_items
-    ranking = beam_search(
-        TreeModel(model), corpus.trie, prompts, count, [[] for _ in prompts], count
-    )
+    question = Question(count, [[] for _ in prompts])
+    ranking = best_first(TreeModel(model).start(prompts), corpus.trie, question, effort=GPU)
     titles = [tuple(corpus.encoder.titles[item].tolist()) for item in range(count)]
     for user, prompt in enumerate(prompts):
         scores = naive_scores(model, titles, prompt)

@@ -5,22 +5,42 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from tiny import VOCABULARY, adapted, naive_scores, random_titles, tiny_llama
-from torch import Tensor
+from tiny import (
+    VOCABULARY,
+    adapted,
+    naive_scores,
+    plain_logits,
+    random_titles,
+    tiny_bart,
+    tiny_llama,
+    tiny_t5,
+)
 
-from genrec_cli.decoding.search import Session, StepModel, beam_search
+from genrec_cli.core.settings import Normaliser, SearchSettings
+from genrec_cli.decoding.question import Question
+from genrec_cli.decoding.search import Effort, best_first
+from genrec_cli.decoding.steps import Session, StepModel
 from genrec_cli.decoding.trie import build_trie
-from genrec_cli.language.objective import base_model, head_weight, last_hidden
-from genrec_cli.language.stepmodel import TreeModel
+from genrec_cli.language.objective import base_model
+from genrec_cli.language.serving.seq2seq import Seq2SeqModel
+from genrec_cli.language.serving.stepmodel import TreeModel
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "sdpa": tiny_llama,
     "eager": lambda: tiny_llama(attn_implementation="eager"),
     "peft": lambda: adapted(tiny_llama()),
+    "t5": tiny_t5,
+    "t5-tied": lambda: tiny_t5(tie_word_embeddings=True),
+    "bart": tiny_bart,
+    "bart-peft": lambda: adapted(tiny_bart(), "SEQ_2_SEQ_LM"),
 }
-PROMPTS = [[20, 21, 22, 1, 2, 0], [20], [20, 21, 22, 7, 3, 3, 5, 0, 9, 0], [20, 4]]
+# Two of them begin alike, two are equal, and all of them begin with a 20.
+PROMPTS = [[20, 21, 22, 1, 2, 0], [20], [20, 21, 22, 7, 3, 3, 5, 0, 9, 0], [20, 4], [20, 4]]
+ALIKE = [[20, 21, 22, 1], [20, 21, 22, 5, 6], [20, 21, 22, 7, 8, 9]]
+TWO: list[Normaliser] = ["catalog", "vocabulary"]
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -28,10 +48,9 @@ def model(request: pytest.FixtureRequest) -> Any:
     return MAKERS[request.param]()
 
 
-def plain(model: Any, ids: Sequence[int]) -> Tensor:
-    """Hidden state of the last token, by a forward pass without a cache."""
-    with torch.no_grad():
-        return last_hidden(model, torch.tensor([list(ids)]))[0, -1]
+def served(model: Any) -> StepModel:
+    encoder_decoder = base_model(model).config.is_encoder_decoder
+    return Seq2SeqModel(model) if encoder_decoder else TreeModel(model)
 
 
 class Tree:
@@ -39,114 +58,126 @@ class Tree:
 
     def __init__(self, users: int, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.paths: list[list[list[int] | None]] = [[] for _ in range(users)]
+        self.owner = list(range(users))
+        self.paths: list[list[int]] = [[] for _ in range(users)]
 
-    def grow(self, columns: int) -> tuple[Tensor, Tensor]:
-        """Tokens and parents of one more call, [B, N]; about a quarter is padding."""
-        calls = [[self._slot(paths) for _ in range(columns)] for paths in self.paths]
-        both = torch.tensor(calls)
-        return both[..., 0].contiguous(), both[..., 1].contiguous()
-
-    def _slot(self, paths: list[list[int] | None]) -> tuple[int, int]:
-        if self.rng.random() < 0.25:
-            paths.append(None)
-            return -1, -1
-        parents = [-1, *(slot for slot, path in enumerate(paths) if path is not None)]
-        token, parent = self.rng.randrange(VOCABULARY), self.rng.choice(parents)
-        before = [] if parent < 0 else paths[parent]
-        assert before is not None
-        paths.append([*before, token])
-        return token, parent
+    def grow(self, count: int) -> tuple[Any, Any]:
+        """Parents and tokens of one more call; a parent may be of the same call."""
+        parents, tokens = [], []
+        for _ in range(count):
+            parent, token = self.rng.randrange(len(self.paths)), self.rng.randrange(VOCABULARY)
+            parents.append(parent)
+            tokens.append(token)
+            self.owner.append(self.owner[parent])
+            self.paths.append([*self.paths[parent], token])
+        return np.array(parents), np.array(tokens)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_every_token_of_a_tree_is_as_in_a_plain_forward_pass(model: Any, seed: int) -> None:
-    tree, session = Tree(len(PROMPTS), seed), TreeModel(model).start(PROMPTS)
-    with torch.inference_mode():
-        calls = [session.extend(*tree.grow(columns)) for columns in (5, 1, 7, 3)]
-    hidden_BSD = torch.cat(calls, dim=1)
-    assert hidden_BSD.shape == (len(PROMPTS), 16, 32)
-    for user, prompt in enumerate(PROMPTS):
-        torch.testing.assert_close(
-            session.root[user], plain(model, prompt), atol=1e-4, rtol=0, check_stride=False
-        )
-        for slot, path in enumerate(tree.paths[user]):
-            if path is not None:
-                expected = plain(model, [*prompt, *path])
-                torch.testing.assert_close(hidden_BSD[user, slot], expected, atol=1e-4, rtol=0)
+@pytest.mark.parametrize("prompts", [PROMPTS, ALIKE, PROMPTS[:1]], ids=["mixed", "alike", "one"])
+@pytest.mark.parametrize("seed", range(2))
+def test_every_token_of_a_tree_is_as_in_a_plain_forward_pass(
+    model: Any, prompts: list[list[int]], seed: int
+) -> None:
+    tree, session = Tree(len(prompts), seed), served(model).start(prompts)
+    for count in (9, 1, 30, 5, 80):  # more than there is room for at first
+        first = len(tree.paths)
+        assert session.extend(*tree.grow(count)).tolist() == list(range(first, first + count))
+    check_slots(model, session, prompts, tree, range(0, len(tree.paths), 4))
 
 
-def test_logits_are_those_of_the_model_at_the_rows_and_tokens_asked_for(model: Any) -> None:
-    session = TreeModel(model).start(PROMPTS)
-    rows, tokens = torch.tensor([0, 0, 3, 1, 3]), torch.tensor([5, 0, 39, 5, 2])
-    with torch.no_grad():
-        found = session.logits(session.root, rows, tokens)
-        whole = [model(input_ids=torch.tensor([p])).logits[0, -1] for p in PROMPTS]
-    assert found.dtype == torch.float32
-    expected = torch.stack([whole[row][token] for row, token in zip(rows, tokens, strict=True)])
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+def check_slots(
+    model: Any, session: Session, prompts: list[list[int]], tree: Tree, slots: Sequence[int]
+) -> None:
+    """Logits and log totals of slots, against forward passes of their own."""
+    tokens = np.arange(VOCABULARY)
+    rows = np.repeat(np.arange(len(slots)), VOCABULARY)
+    found = session.logits(np.array(slots), rows, np.tile(tokens, len(slots)))
+    totals = session.log_totals(np.array(slots))
+    for row, slot in enumerate(slots):
+        expected = plain_logits(model, prompts[tree.owner[slot]], tree.paths[slot])[-1]
+        np.testing.assert_allclose(found[rows == row], expected, rtol=1e-4, atol=1e-4)
+        assert totals[row] == pytest.approx(float(torch.logsumexp(expected, 0)), rel=1e-4)
 
 
-def test_a_beam_as_wide_as_the_catalog_ranks_as_naive_scoring_does(model: Any) -> None:
+def test_a_forgotten_tree_leaves_room_and_no_trace(model: Any) -> None:
+    tree, session = Tree(len(PROMPTS), 1), served(model).start(PROMPTS)
+    session.extend(*tree.grow(40))
+    session.forget(0)
+    session.forget(2)
+    # The prompts' ends are not forgotten.
+    for _ in range(30):
+        tree.owner.append(tree.owner[parent := tree.rng.choice([0, 2])])
+        tree.paths.append([*tree.paths[parent], tree.rng.randrange(VOCABULARY)])
+    new = range(len(tree.paths) - 30, len(tree.paths))
+    parents = np.array([tree.owner[slot] for slot in new])
+    session.extend(parents, np.array([tree.paths[slot][-1] for slot in new]))
+    kept = [slot for slot in range(45) if tree.owner[slot] in (1, 3, 4)]
+    check_slots(model, session, PROMPTS, tree, [0, 2, *kept[::4], *new[::4]])
+
+
+@pytest.mark.parametrize("over", TWO)
+def test_the_search_ranks_as_naive_scoring_does(model: Any, over: Normaliser) -> None:
     titles = random_titles(60, 1)
-    ranking = beam_search(
-        TreeModel(model), build_trie(titles), PROMPTS, 60, [[] for _ in PROMPTS], 60
-    )
-    for user, prompt in enumerate(PROMPTS):
-        scores = naive_scores(model, titles, prompt)
-        order = sorted(range(len(titles)), key=lambda item: -scores[item])
-        assert ranking.items[user].tolist() == order
-        assert ranking.scores[user].tolist() == pytest.approx(
-            [scores[item] for item in order], abs=1e-4
-        )
+    nobody: list[list[int]] = [[] for _ in PROMPTS]
+    effort = Effort(room=30)  # some trees are forgotten on the way
+    for k in (7, 60):
+        session, how = served(model).start(PROMPTS), SearchSettings(over=over)
+        ranking = best_first(session, build_trie(titles), Question(k, nobody), how, effort)
+        for user, prompt in enumerate(PROMPTS):
+            scores = naive_scores(model, titles, prompt, over)
+            order = sorted(range(len(titles)), key=lambda item: -scores[item])[:k]
+            assert ranking.items[user].tolist() == order
+            expected = [scores[item] for item in order]
+            assert ranking.scores[user].tolist() == pytest.approx(expected, abs=1e-3)
 
 
 @contextmanager
-def recorded(model: Any) -> Iterator[list[Tensor]]:
-    """The ids of every call of the decoder."""
-    calls: list[Tensor] = []
+def recorded(model: Any) -> Iterator[list[int]]:
+    """The number of tokens in every call of the decoder."""
+    calls: list[int] = []
     decoder = base_model(model).get_decoder()
     handle = decoder.register_forward_pre_hook(
-        lambda _, __, inputs: calls.append(inputs["input_ids"].clone()), with_kwargs=True
+        lambda _, __, inputs: calls.append(inputs["input_ids"].numel()), with_kwargs=True
     )
     yield calls
     handle.remove()
 
 
-def test_prompts_run_once_in_one_pass_and_then_only_title_tokens_run(model: Any) -> None:
-    titles = random_titles(60, 1)
+def test_prompts_run_once_without_padding_and_what_they_share_once_for_all() -> None:
+    model, titles = tiny_llama(), random_titles(60, 1)
     with recorded(model) as calls:
-        beam_search(TreeModel(model), build_trie(titles), PROMPTS, 5, [[] for _ in PROMPTS], 10)
-    assert len(calls) > 1
-    assert calls[0].shape == (len(PROMPTS), max(len(prompt) for prompt in PROMPTS))
-    assert max(int(call.max()) for call in calls[1:]) <= 5
-    # A title has at most five tokens before its end, each in a pass of its own at worst.
-    assert len(calls) <= 1 + 5
+        session = TreeModel(model).start(ALIKE)
+        best_first(session, build_trie(titles), Question(5, [[], [], []]))
+    assert calls[0] == 3 + 1 + 2 + 3
+    assert 1 < len(calls) <= 1 + 5  # a title has at most five tokens before its end
 
 
-def test_a_batch_gives_each_user_what_she_gets_alone() -> None:
-    model, titles = tiny_llama(), random_titles(40, 3)
+def test_a_batch_gives_each_user_what_she_gets_alone(model: Any) -> None:
+    titles = random_titles(40, 3)
     trie = build_trie(titles)
-    batch = beam_search(TreeModel(model), trie, PROMPTS, 10, [[] for _ in PROMPTS], 20)
-    for user, prompt in enumerate(PROMPTS):
-        alone = beam_search(TreeModel(model), trie, [prompt], 10, [[]], 20)
+    many = [*PROMPTS, *ALIKE] * 8
+    session = served(model).start(many)
+    batch = best_first(session, trie, Question(10, [[] for _ in many]))
+    for user, prompt in enumerate(many[:8]):
+        alone = best_first(served(model).start([prompt]), trie, Question(10, [[]]))
         assert alone.items[0].tolist() == batch.items[user].tolist()
         assert alone.scores[0].tolist() == pytest.approx(batch.scores[user].tolist(), abs=1e-4)
+    assert batch.items.reshape(8, 8, 10).std(axis=0).max() == 0
 
 
 def test_bfloat16_ranks_by_scores_near_those_of_float32() -> None:
     model, titles = tiny_llama(initializer_range=0.1), random_titles(20, 3)
-    trie = build_trie(titles)
-    exclude: list[list[int]] = [[] for _ in PROMPTS]
-    exact = beam_search(TreeModel(model), trie, PROMPTS, 20, exclude, 20)
-    rough = beam_search(TreeModel(model.bfloat16()), trie, PROMPTS, 20, exclude, 20)
+    trie, question = build_trie(titles), Question(20, [[] for _ in PROMPTS])
+    exact = best_first(TreeModel(model).start(PROMPTS), trie, question)
+    rough = best_first(TreeModel(model.bfloat16()).start(PROMPTS), trie, question)
     for user in range(len(PROMPTS)):
         scores = dict(zip(exact.items[user].tolist(), exact.scores[user].tolist(), strict=True))
         near = [scores[item] for item in rough.items[user].tolist()]
         assert rough.scores[user].tolist() == pytest.approx(near, abs=0.15)
 
 
-def test_the_model_and_its_session_fit_the_protocols_of_the_search() -> None:
-    model: StepModel = TreeModel(tiny_llama())
-    session: Session = model.start([[1, 2]])
-    assert session.root.shape == (1, head_weight(tiny_llama()).shape[1])
+def test_the_model_attends_as_before_when_a_pass_is_over(model: Any) -> None:
+    decoder = base_model(model).get_decoder()
+    before = decoder.config._attn_implementation
+    served(model).start(PROMPTS)
+    assert decoder.config._attn_implementation == before

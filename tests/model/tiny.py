@@ -11,11 +11,18 @@ import torch
 from peft import LoraConfig, get_peft_model
 from preparing import prepare_with
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from genrec_cli.core.progress import Task
 from genrec_cli.core.schema import INTERACTIONS, RAW_ITEMS
-from genrec_cli.core.settings import FinetuneSettings, PrepareSettings
+from genrec_cli.core.settings import FinetuneSettings, Normaliser, PrepareSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.engine.local import LocalEngine
 from genrec_cli.data.rawlog import RawLog, TableBlock
@@ -76,11 +83,56 @@ def tiny_llama(vocabulary: int = VOCABULARY, seed: int = 0, **config: Any) -> An
         return LlamaForCausalLM(settings).eval()
 
 
-def adapted(model: Any) -> Any:
-    """The model under LoRA adapters that are not zero."""
-    config = LoraConfig(
-        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+def tiny_t5(seed: int = 0, **config: Any) -> Any:
+    """Two layers on both sides; distances beyond four share a bucket."""
+    settings = T5Config(
+        **{
+            "vocab_size": VOCABULARY,
+            "d_model": 32,
+            "d_kv": 8,
+            "d_ff": 48,
+            "num_layers": 2,
+            "num_heads": 4,
+            "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 10,
+            "initializer_factor": 0.7,
+            "decoder_start_token_id": 0,
+            "tie_word_embeddings": False,
+        }
+        | config
     )
+    with seeded(seed):
+        return T5ForConditionalGeneration(settings).eval()
+
+
+def tiny_bart(seed: int = 0) -> Any:
+    """Two layers on both sides, with a bias on the logits."""
+    settings = BartConfig(
+        vocab_size=VOCABULARY,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        max_position_embeddings=64,
+        init_std=0.3,
+        pad_token_id=39,
+        bos_token_id=None,
+        eos_token_id=None,
+        decoder_start_token_id=2,
+        forced_eos_token_id=None,
+    )
+    with seeded(seed):
+        model = BartForConditionalGeneration(settings).eval()
+        model.final_logits_bias.normal_()
+        return model
+
+
+def adapted(model: Any, task: str = "CAUSAL_LM") -> Any:
+    """The model under LoRA adapters that are not zero."""
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type=task)
     with seeded(1):
         return get_peft_model(model, config).eval()
 
@@ -94,24 +146,47 @@ def random_titles(count: int, seed: int) -> list[Title]:
     return list(titles)
 
 
-def naive_scores(model: Any, titles: Sequence[Title], prompt: Sequence[int]) -> list[float]:
-    """log p of every title, each with a forward pass of its own and the titles themselves."""
-    return [naive_score(model, titles, prompt, title) for title in titles]
-
-
-def naive_score(model: Any, titles: Sequence[Title], prompt: Sequence[int], title: Title) -> float:
-    """log p of a title: at each token a softmax over what follows its beginning in any title."""
+def plain_logits(model: Any, prompt: Sequence[int], path: Sequence[int]) -> Tensor:
+    """Logits after the prompt and after each token of a path, by a pass without a cache."""
     with torch.no_grad():
-        logits = (
-            model(input_ids=torch.tensor([[*prompt, *title]], device=model.device))
-            .logits[0]
-            .double()
+        if not model.config.is_encoder_decoder:
+            ids = torch.tensor([[*prompt, *path]], device=model.device)
+            whole: Tensor = model(input_ids=ids).logits[0].double().cpu()
+            return whole[len(prompt) - 1 :]
+        start = model.config.decoder_start_token_id
+        encoded = model(
+            input_ids=torch.tensor([list(prompt)]),
+            attention_mask=torch.ones((1, len(prompt)), dtype=torch.long),
+            decoder_input_ids=torch.tensor([[start, *path]]),
+            use_cache=False,
         )
+        logits: Tensor = encoded.logits[0].double()
+        return logits
+
+
+def naive_scores(
+    model: Any, titles: Sequence[Title], prompt: Sequence[int], over: Normaliser = "catalog"
+) -> list[float]:
+    """log p of every title, each with a forward pass of its own and the titles themselves."""
+    return [naive_score(model, titles, prompt, title, over) for title in titles]
+
+
+def naive_score(
+    model: Any,
+    titles: Sequence[Title],
+    prompt: Sequence[int],
+    title: Title,
+    over: Normaliser = "catalog",
+) -> float:
+    """At each token a softmax over what follows its beginning in any title, or over all tokens."""
+    logits = plain_logits(model, prompt, title)
     score = 0.0
     for place, token in enumerate(title):
-        allowed = sorted({other[place] for other in titles if other[:place] == title[:place]})
-        chosen: Tensor = torch.log_softmax(logits[len(prompt) - 1 + place, allowed], 0)
-        score += float(chosen[allowed.index(token)])
+        sharing = sorted({other[place] for other in titles if other[:place] == title[:place]})
+        if over == "vocabulary":
+            sharing = list(range(logits.shape[1]))
+        chosen: Tensor = torch.log_softmax(logits[place, sharing], 0)
+        score += float(chosen[sharing.index(token)])
     return score
 
 

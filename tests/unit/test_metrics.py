@@ -122,7 +122,8 @@ def test_the_inputs_stay_as_they_were() -> None:
 
 
 def test_a_target_outside_its_list_is_a_miss_at_every_cutoff() -> None:
-    ranking = Ranking(np.array([[4, 2], [4, -1]], dtype=np.int32), scores_of([-1, -2], [-1, NEVER]))
+    items = np.array([[4, 2], [4, -1]], dtype=np.int32)
+    ranking = Ranking(items, scores_of([-1, -2], [-1, NEVER]), np.ones(2, dtype=bool))
     placement = place_in_ranking(ranking, items_of(2, 7))
     assert placement.above.tolist() == [1, 2]
     assert [hit_rate(placement, k).tolist() for k in (1, 2)] == [[0, 0], [1, 0]]

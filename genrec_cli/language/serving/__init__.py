@@ -1,0 +1,1 @@
+"""A language model as the searches see it: prompts once, then a tree of tokens behind each."""
