@@ -17,6 +17,7 @@ from genrec_cli import __version__
 from genrec_cli.core.errors import GenrecError, UsageError
 
 if TYPE_CHECKING:
+    from genrec_cli.core.settings import SearchSettings
     from genrec_cli.core.workspace import Workspace
     from genrec_cli.display.terminal import Terminal
 
@@ -84,6 +85,21 @@ class Quantize(StrEnum):
     int8 = "int8"
 
 
+class SearchName(StrEnum):
+    """Ways to find titles."""
+
+    exact = "exact"
+    beam = "beam"
+    free = "free"
+
+
+class NormaliserName(StrEnum):
+    """Tokens that share a probability of one."""
+
+    catalog = "catalog"
+    vocabulary = "vocabulary"
+
+
 class SplitName(StrEnum):
     """Held-out items."""
 
@@ -106,10 +122,34 @@ DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="Name of the dataset; default: the newest.")
 ]
 WORKSPACE = Path("genrec-workspace")
-# Headings in `genrec prepare --help`.
+# Headings in the help of commands with many options.
 COLUMNS = "Columns of one's own table"
 FILTERS = "Filters"
 MEANS = "Engine and memory"
+PEOPLE = "For whom; one of these"
+CANDIDATES = "What may be recommended"
+SEARCH = "Search"
+SearchOption = Annotated[
+    SearchName | None,
+    typer.Option(
+        help="The true top k (default), a beam, or free text read back.", rich_help_panel=SEARCH
+    ),
+]
+NormaliserOption = Annotated[
+    NormaliserName | None,
+    typer.Option(
+        help="Scores as shares of the catalog's tokens (default), or of all.",
+        rich_help_panel=SEARCH,
+    ),
+]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option(help="Most tokens run for a user; then the best found.", rich_help_panel=SEARCH),
+]
+MillisecondsOption = Annotated[
+    float | None,
+    typer.Option(help="Most time for a user; then the best found.", rich_help_panel=SEARCH),
+]
 
 
 class SpreadK(TyperCommand):
@@ -368,15 +408,59 @@ def finetune(
 @app.command()
 def predict(
     *,
-    user: Annotated[list[str] | None, typer.Option(help="User id; repeatable.")] = None,
-    users_file: Annotated[Path | None, typer.Option(help="File with one user id a line.")] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Every user of the dataset.")] = False,
+    user: Annotated[
+        list[str] | None, typer.Option(help="User id; repeatable.", rich_help_panel=PEOPLE)
+    ] = None,
+    users_file: Annotated[
+        Path | None, typer.Option(help="File with one user id a line.", rich_help_panel=PEOPLE)
+    ] = None,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Every user of the dataset.", rich_help_panel=PEOPLE)
+    ] = False,
     history: Annotated[
-        list[str] | None, typer.Option(help="Titles of somebody new: 'Title; Title; …'.")
+        list[str] | None,
+        typer.Option(help="Titles of somebody new: 'Title; Title; …'.", rich_help_panel=PEOPLE),
     ] = None,
     run: Annotated[str | None, typer.Option(help="Name of the run; default: the newest.")] = None,
     dataset: DatasetOption = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many titles.")] = 10,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how each title was chosen, and what nearly was.")
+    ] = False,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of item_id and title to rank instead of the dataset's items.",
+            rich_help_panel=CANDIDATES,
+        ),
+    ] = None,
+    only: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with one item id or title a line: recommend nothing else.",
+            rich_help_panel=CANDIDATES,
+        ),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(help="Such a file: recommend none of these.", rich_help_panel=CANDIDATES),
+    ] = None,
+    search: SearchOption = None,
+    normaliser: NormaliserOption = None,
+    budget: BudgetOption = None,
+    milliseconds: MillisecondsOption = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help="Baseline whose scores are added, as in popularity.", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    prior_weight: Annotated[
+        float | None,
+        typer.Option(
+            help="Its weight; default: chosen on validation items.", rich_help_panel=SEARCH
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write to a .parquet, .csv or .jsonl file.")
     ] = None,
@@ -388,20 +472,28 @@ def predict(
 ) -> None:
     """Write the titles that come next for people.
 
-    Example: genrec predict --history 'Toy Story (1995); Heat (1995)'
+    Examples:
+    genrec predict --history 'Toy Story (1995); Heat (1995)'
+
+    genrec predict --all --without sold-out.txt --output recs.parquet
     """
     with _session(as_json, quiet, debug) as (terminal, at):
         from genrec_cli.commands import predict as command
         from genrec_cli.display.tables import predicted
+        from genrec_cli.recommenders.people import Asked
 
         request = command.PredictRequest(
-            users=tuple(user or ()),
-            users_file=users_file,
-            everybody=everybody,
-            history=tuple(history or ()),
+            asked=Asked(tuple(user or ()), users_file, everybody, tuple(history or ())),
             run=run,
             dataset=dataset,
             k=k,
+            catalog=catalog,
+            only=only,
+            without=without,
+            explain=explain,
+            search=_search_settings(search, normaliser, budget, milliseconds),
+            prior=prior,
+            prior_weight=prior_weight,
             output=output,
             force=force,
         )
@@ -418,11 +510,15 @@ def bench(
     dataset: DatasetOption = None,
     systems: Annotated[
         list[str] | None,
-        typer.Option(help="Runs and baselines by name; repeatable; default: all."),
+        typer.Option(help="Runs and baselines by name, or run+baseline; default: all."),
     ] = None,
     users: Annotated[int | None, typer.Option(help="How many users, drawn by the seed.")] = None,
     split: Annotated[SplitName, typer.Option(help="Which held-out item.")] = SplitName.test,
     seed: Annotated[int, typer.Option(help="Seed of user sample and bootstrap.")] = 0,
+    search: SearchOption = None,
+    normaliser: NormaliserOption = None,
+    budget: BudgetOption = None,
+    milliseconds: MillisecondsOption = None,
     workspace: WorkspaceOption = WORKSPACE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -443,6 +539,7 @@ def bench(
             users=users,
             split=split.value,
             seed=seed,
+            search=_search_settings(search, normaliser, budget, milliseconds),
         )
         report = command.bench(at(workspace), request, terminal.progress)
         terminal.show(report.document(), benched(report))
@@ -514,6 +611,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     return 0
+
+
+def _search_settings(
+    search: SearchName | None,
+    normaliser: NormaliserName | None,
+    budget: int | None,
+    milliseconds: float | None,
+) -> "SearchSettings":
+    from genrec_cli.core.settings import Layer, SearchSettings, resolve
+
+    flags = {
+        "method": search.value if search else None,
+        "over": normaliser.value if normaliser else None,
+        "budget": budget,
+        "milliseconds": milliseconds,
+    }
+    return resolve(SearchSettings, [Layer("flag", flags)]).settings
 
 
 def _cutoffs(values: Sequence[str]) -> tuple[int, ...]:

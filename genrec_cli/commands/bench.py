@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from genrec_cli.core.errors import GenrecError, UsageError, WorkspaceError
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import Stopwatch, versions
-from genrec_cli.core.settings import SearchSettings, Split
+from genrec_cli.core.settings import SearchSettings, Split, check_search
 from genrec_cli.core.workspace import BENCH_MANIFEST, Workspace, now, publish, write_json
 from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.data.split import held_out, sample_rows
@@ -100,6 +100,7 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
 
 
 def _check(request: BenchRequest) -> None:
+    check_search(request.search)
     if not request.cutoffs or min(request.cutoffs) < 1:
         raise UsageError("--k needs cutoffs of at least 1", "as in --k 5 10")
     if request.users is not None and request.users < 1:

@@ -5,55 +5,58 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from genrec_cli.core.errors import DataError, UsageError
+from genrec_cli.core.errors import UsageError
 from genrec_cli.core.progress import SILENT, Progress
+from genrec_cli.core.settings import SearchSettings, check_search
 from genrec_cli.core.workspace import Workspace
 from genrec_cli.data.dataset import Dataset, load_dataset
+from genrec_cli.data.itemlist import allowed_items
+from genrec_cli.data.newcatalog import Offer, offer_of, read_catalog
 from genrec_cli.data.recommendations import check_output, write_recommendations
-from genrec_cli.decoding.grounding import Grounder
+from genrec_cli.evaluation.tuning import recall_weight
 from genrec_cli.language.run import read_run
-from genrec_cli.recommenders.base import Items
+from genrec_cli.recommenders.base import Items, Ranking
 from genrec_cli.recommenders.genrec import GenRec
+from genrec_cli.recommenders.hybrid import Hybrid
+from genrec_cli.recommenders.people import Asked, Person, find_people
+from genrec_cli.recommenders.systems import find_prior
 
-NEWCOMER: Final = "(typed history)"
-_USERS_AT_ONCE: Final = 16
+_USERS_AT_ONCE: Final = 64  # what a recommender asks the model together at most
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What the user asked for; exactly one way of naming people.
+    """What the user asked for.
 
     Attributes:
-        users: raw ids.
-        users_file: one raw id a line.
-        everybody: all users of the dataset.
-        history: titles of somebody new, oldest first.
+        asked: for whom.
         run: name; None: the newest.
         dataset: name of the run's dataset; None: any.
         k: how many titles.
+        catalog: file of the items to rank; None: those of the dataset.
+        only: file of the items that may be recommended; None: all.
+        without: file of items that may not.
+        explain: say of each title how it was chosen.
+        search: how titles are searched.
+        prior: a baseline whose scores are added; None: nothing.
+        prior_weight: of the prior; None: chosen on validation items.
         output: .parquet, .jsonl or .csv file to write.
         force: replace the output file.
     """
 
-    users: tuple[str, ...] = ()
-    users_file: Path | None = None
-    everybody: bool = False
-    history: tuple[str, ...] = ()
+    asked: Asked
     run: str | None = None
     dataset: str | None = None
     k: int = 10
+    catalog: Path | None = None
+    only: Path | None = None
+    without: Path | None = None
+    explain: bool = False
+    search: SearchSettings = SearchSettings()
+    prior: str | None = None
+    prior_weight: float | None = None
     output: Path | None = None
     force: bool = False
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody to recommend to."""
-
-    user_id: str
-    history: Items
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,28 @@ def predict(
     """Rank the catalog for people; what they have touched is not recommended again.
 
     Raises:
-        UsageError: nobody is named, or in more than one way; k or the output cannot be.
-        DataError: a user id or a typed title is unknown.
+        UsageError: nobody is named, or in more than one way; options that cannot be, or not
+            together.
+        DataError: a user id, a typed title or a listed item is unknown; a new catalog that cannot
+            be read, or not by the run's model.
         WorkspaceError: there is no finished run, or the output exists.
     """
     _check(request)
     folder = workspace.find_run(request.dataset, request.run)
     dataset = load_dataset(workspace.find_dataset(read_run(folder)["dataset"]))
-    people = _people(request, dataset, progress)
-    progress.note(f"loading run {folder.name}")
-    recommender = GenRec(folder)
-    recommender.fit(dataset, seed=0)
+    people = find_people(request.asked, dataset, progress)
+    offer = read_catalog(request.catalog, progress) if request.catalog else offer_of(dataset)
+    allowed = allowed_items(offer, request.only, request.without)
+    system = _system(request, folder, dataset, progress)
+    run = system.run if isinstance(system, Hybrid) else system
+    run.only = allowed
+    if request.catalog:
+        run.replace_catalog(offer.titles)
+    desk = _Desk(system, dataset, offer)
     users: list[dict[str, Any]] = []
     with progress.task("recommending", len(people), "users") as task:
         for batch in _batches(people):
-            users.extend(_recommend(recommender, dataset, batch, request.k))
+            users.extend(desk.serve(batch, request.k, explain=request.explain))
             task.advance(len(batch))
     if request.output is not None:
         write_recommendations(request.output, users)
@@ -98,81 +108,84 @@ def predict(
 
 
 def _check(request: PredictRequest) -> None:
-    ways = [request.users, request.users_file, request.everybody, request.history]
-    if sum(bool(way) for way in ways) != 1:
-        raise UsageError(
-            "name the people in exactly one way",
-            "--user ID (repeatable), --users-file FILE, --all, or --history 'Title; Title'",
-        )
+    request.asked.check()
     if request.k < 1:
         raise UsageError(f"-k must be at least 1, not {request.k}")
+    check_search(request.search)
+    if request.prior_weight is not None and (request.prior is None or request.prior_weight < 0):
+        raise UsageError(
+            f"--prior-weight {request.prior_weight:g} needs a --prior, and must not be negative"
+        )
+    if request.prior is not None and (request.catalog or request.search.method == "free"):
+        raise UsageError("a prior knows the dataset's items only, and needs the trie")
     if request.output is not None:
-        check_output(request.output, force=request.force)
+        check_output(request.output, force=request.force, explained=request.explain)
 
 
-def _people(request: PredictRequest, dataset: Dataset, progress: Progress) -> list[Person]:
-    if request.history:
-        return [Person(NEWCOMER, _typed_history(request.history, dataset, progress))]
-    ids = list(request.users)
-    if request.users_file is not None:
-        ids = _read_ids(request.users_file)
-    if request.everybody:
-        ids = dataset.user_ids
-    rows = dataset.rows_of(list(dict.fromkeys(ids)))
-    return [Person(dataset.user_ids[row], dataset.sequence(row)) for row in rows]
+def _system(
+    request: PredictRequest, folder: Path, dataset: Dataset, progress: Progress
+) -> GenRec | Hybrid:
+    """The run, with its prior if it has one, ready to rank."""
+    prior = find_prior(request.prior)() if request.prior else None
+    progress.note(f"loading run {folder.name}")
+    run = GenRec(folder, request.search)
+    if prior is None:
+        run.fit(dataset, seed=0)
+        return run
+    system = Hybrid(run, prior, request.prior_weight)
+    system.fit(dataset, seed=0)
+    if system.weight is None:
+        recall_weight(system, folder / f"prior-{prior.name}.json", dataset, 0, progress)
+    return system
 
 
-def _read_ids(path: Path) -> list[str]:
-    try:
-        ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the users file {path} cannot be read: {error}") from None
-    if not any(ids):
-        raise DataError(f"the users file {path} names nobody", "write one user id a line")
-    return [user_id for user_id in ids if user_id]
+class _Desk:
+    """Recommends, and writes down what it recommends.
 
+    Args:
+        recommender: has been fitted.
+        dataset: has the histories' items.
+        offer: has the recommender's items.
+    """
 
-def _typed_history(texts: Sequence[str], dataset: Dataset, progress: Progress) -> Items:
-    """Items of typed titles; what is not an exact title is said, or refused."""
-    typed = [part.strip() for text in texts for part in text.split(";") if part.strip()]
-    grounder = Grounder(dataset.titles)
-    items = []
-    for text in typed:
-        match = grounder.ground(text)
-        if match.item is None:
-            near = "; ".join(dataset.titles[item] for item in match.nearest)
-            raise DataError(
-                f"no title like '{text}' in dataset '{dataset.name}'", f"nearest: {near}"
-            )
-        if match.how == "fuzzy":
-            title = dataset.titles[match.item]
-            progress.note(f"reading '{text}' as '{title}' ({match.confidence:.0%} sure)")
-        items.append(match.item)
-    if not items:
-        raise UsageError("--history names no title", "write --history 'Title; Title; …'")
-    return np.array(items, dtype=np.int32)
+    def __init__(self, recommender: GenRec | Hybrid, dataset: Dataset, offer: Offer) -> None:
+        self._recommender = recommender
+        self._dataset = dataset
+        self._offer = offer
+        self._numbers = offer.numbers_of(dataset.item_ids)
 
+    def serve(self, people: Sequence[Person], k: int, *, explain: bool) -> Iterator[dict[str, Any]]:
+        """Yield each person's part of the JSON document."""
+        histories = [person.history for person in people]
+        ranking = self._recommender.rank(histories, k, [self._seen(items) for items in histories])
+        reasons = self._recommender.explain(histories, ranking) if explain else None
+        for row, person in enumerate(people):
+            entries = self._entries(ranking, row)
+            if reasons is not None:
+                for place, entry in entries.items():
+                    entry["explanation"] = reasons[row][place]
+            yield {
+                "user_id": person.user_id,
+                "history": [self._dataset.titles[item] for item in person.history],
+                "exact": bool(ranking.exact[row]),
+                "recommendations": list(entries.values()),
+            }
 
-def _recommend(
-    recommender: GenRec, dataset: Dataset, people: Sequence[Person], k: int
-) -> Iterator[dict[str, Any]]:
-    histories = [person.history for person in people]
-    ranking = recommender.rank(histories, k, exclude=histories)
-    for person, items, scores in zip(people, ranking.items, ranking.scores, strict=True):
-        found = [(int(i), float(s)) for i, s in zip(items, scores, strict=True) if i >= 0]
-        yield {
-            "user_id": person.user_id,
-            "history": [dataset.titles[item] for item in person.history],
-            "recommendations": [
-                {
-                    "rank": rank,
-                    "item_id": dataset.item_ids[item],
-                    "title": dataset.titles[item],
-                    "score": score,
-                }
-                for rank, (item, score) in enumerate(found, start=1)
-            ],
-        }
+    def _seen(self, history: Items) -> Items:
+        """A history's items that are offered, too."""
+        numbers = self._numbers[history]
+        return numbers[numbers >= 0]
+
+    def _entries(self, ranking: Ranking, row: int) -> dict[int, dict[str, Any]]:
+        """What one person is recommended, by its place in the ranking; some may be empty."""
+        items = ranking.items[row].tolist()  # written freely, one may come twice
+        places = [place for place, item in enumerate(items) if 0 <= item not in items[:place]]
+        entries = {}
+        for rank, place in enumerate(places, start=1):
+            item, score = int(ranking.items[row, place]), float(ranking.scores[row, place])
+            item_id, title = self._offer.item_ids[item], self._offer.titles[item]
+            entries[place] = {"rank": rank, "item_id": item_id, "title": title, "score": score}
+        return entries
 
 
 def _batches(people: Sequence[Person]) -> Iterator[Sequence[Person]]:

@@ -22,7 +22,7 @@ Trained = Literal["lora", "full"]
 Split = Literal["test", "validation"]
 Repeats = Literal["keep", "first", "last"]
 SplitRule = Literal["leave-one-out", "global-time"]
-SearchMethod = Literal["exact", "beam"]
+SearchMethod = Literal["exact", "beam", "free"]
 Normaliser = Literal["catalog", "vocabulary"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and transformers all take
@@ -114,7 +114,7 @@ class SearchSettings(Settings):
     """How the titles of a language model are searched."""
 
     method: SearchMethod = "exact"
-    """Best-first, which finds the true top k; or a beam, which may miss some."""
+    """Best-first, which finds the true top k; a beam, which may miss some; or no trie at all."""
     beams: Annotated[int, Field(ge=1)] = 64
     """Width of the beam, if there is one; k if that is more."""
     over: Normaliser = "catalog"
@@ -123,6 +123,16 @@ class SearchSettings(Settings):
     """Tokens run behind one user's prompt before the exact search settles for the best found."""
     milliseconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time a user, on average over a batch, before it does."""
+
+
+def check_search(settings: SearchSettings) -> None:
+    """Raise `UsageError` for settings that have no meaning together."""
+    if settings.method != "exact" and (settings.budget or settings.milliseconds):
+        raise UsageError(
+            f"--budget and --milliseconds cut the exact search short; --search {settings.method} "
+            "has no use for them",
+            "leave --search out, or the limits",
+        )
 
 
 S = TypeVar("S", bound=Settings)

@@ -15,18 +15,31 @@ from genrec_cli.core.schema import ITEM_ID, RANK, RECOMMENDATIONS, SCORE, TITLE,
 
 Users = Sequence[Mapping[str, Any]]
 
+_NESTED: Final = ".jsonl"
 
-def check_output(path: Path, *, force: bool) -> None:
+
+def check_output(path: Path, *, force: bool, explained: bool = False) -> None:
     """Refuse an output before the work begins.
 
+    Args:
+        path: to write to.
+        force: replace it.
+        explained: the recommendations come with explanations, which tables have no columns for.
+
     Raises:
-        UsageError: the ending is not one of ours, the folder does not exist, or it is a folder.
+        UsageError: the ending is not one of ours, or not one for explanations; the folder does not
+            exist, or it is a folder.
         WorkspaceError: the file exists and `force` is not set.
     """
     if path.suffix not in _WRITERS:
         raise UsageError(
             f"cannot write '{path.name}': the ending decides on the format",
             f"use one of {', '.join(_WRITERS)}",
+        )
+    if explained and path.suffix != _NESTED:
+        raise UsageError(
+            f"cannot write explanations to '{path.name}', which is a flat table",
+            f"use {_NESTED}, or leave --explain out",
         )
     if not path.parent.is_dir():
         raise UsageError(f"no such folder: {path.parent}", f"mkdir -p {path.parent}")
@@ -40,7 +53,7 @@ def write_recommendations(path: Path, users: Users) -> None:
     """Write recommendations so that the file is either whole or absent.
 
     Parquet and CSV hold one row a recommendation (schema `core.schema.RECOMMENDATIONS`), JSON
-    lines one user a line, history included.
+    lines one user a line with all that is known: history, whether the list is exact, explanations.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -75,5 +88,5 @@ def _write_jsonl(path: Path, users: Users) -> None:
 _WRITERS: Final[dict[str, Callable[[Path, Users], None]]] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
-    ".jsonl": _write_jsonl,
+    _NESTED: _write_jsonl,
 }

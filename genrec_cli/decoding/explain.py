@@ -6,7 +6,7 @@ forced. The probabilities are those of training: softmaxes over the tokens that 
 Sizes: B users, M branching nodes, T flat entries.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -93,9 +93,7 @@ def _way(trie: TokenTrie, item: int) -> _Way:
     return way
 
 
-def _run(
-    session: Session, trie: TokenTrie, ways: Sequence[Sequence[_Way]]
-) -> dict[_Key, int]:
+def _run(session: Session, trie: TokenTrie, ways: Sequence[Sequence[_Way]]) -> dict[_Key, int]:
     """Run what leads to a choice, shared beginnings once; the slot of every node that was run."""
     slots = {(user, 0): user for user in range(session.users)}
     parents: list[int] = []
@@ -116,12 +114,12 @@ def _run(
     return slots
 
 
-def _chains(trie: TokenTrie, way: _Way) -> Iterable[list[int]]:
+def _chains(trie: TokenTrie, way: _Way) -> Iterator[list[int]]:
     """The nodes between a title's choices; what follows the last one need not be run."""
-    starts = [(0, 0), *way[:-1]] if way else []
-    for node, child in starts:
-        forced = _forced(trie, child)
-        yield forced if child == node else [node, *forced]
+    if way:
+        yield _forced(trie, 0)
+    for node, child in way[:-1]:
+        yield [node, *_forced(trie, child)]
 
 
 def _forced(trie: TokenTrie, node: int) -> list[int]:
@@ -148,8 +146,10 @@ def _forks(session: Session, trie: TokenTrie, slots: dict[_Key, int]) -> dict[_K
     tokens = np.concatenate([trie.allowed(node) for node in nodes]).astype(np.int64)
     logits = session.logits(np.array(list(slots.values())), rows, tokens)
     shares = np.split(np.exp(log_softmax(logits, counts)), np.cumsum(counts)[:-1])
-    best = (np.argsort(-share, kind="stable")[: OTHERS + 1] for share in shares)
-    return {key: _Fork(*fork) for key, fork in zip(slots, zip(shares, best, strict=True))}
+    return {
+        key: _Fork(share, np.argsort(-share, kind="stable")[: OTHERS + 1])
+        for key, share in zip(slots, shares, strict=True)
+    }
 
 
 def _choices(trie: TokenTrie, way: _Way, forks: Sequence[_Fork]) -> list[Choice]:

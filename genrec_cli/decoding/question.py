@@ -20,7 +20,8 @@ class Ranking(NamedTuple):
     """The best items of each user, best first.
 
     Attributes:
-        items: int32 [B, k], -1 where fewer than k items are allowed.
+        items: int32 [B, k], -1 where there is no item: at the end, if fewer than k are allowed; or
+            where a title that was written freely names none.
         scores: float32 [B, k], natural logs, -inf where there is no item.
         exact: [B], whether no other allowed item can have a place.
     """

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait 
     from genrec_cli.data.rawlog import TimeUnit
 
 _HISTORY_SHOWN = 10
+_NOT_EXACT = "The search{} was not exact: another title may belong here."
 
 
 def prepared(report: "PrepareReport") -> RenderableType:
@@ -110,10 +111,9 @@ def finetuned(report: "FinetuneReport") -> RenderableType:
 def predicted(report: "PredictReport") -> RenderableType:
     """One table a person: what she chose, and what comes next; or where it was written."""
     if report.output is not None:
+        said = Text(f"{len(report.users):,} users, k = {report.k}, written to {report.output}")
         cut = sum(not user.get("exact", True) for user in report.users)
-        more = f", {cut:,} of them from a search that was not exact" if cut else ""
-        text = f"{len(report.users):,} users, k = {report.k}, written to {report.output}{more}"
-        return Text(text)
+        return Group(said, Text(_NOT_EXACT.format(f" for {cut:,} of them"), "dim")) if cut else said
     people = (part for user in report.users for part in _person(user))
     return Group(*people, Text(f"run {report.run}", style="dim"))
 
@@ -177,7 +177,7 @@ def _person(user: Mapping[str, Any]) -> Iterator[RenderableType]:
         )
     yield table
     if not user.get("exact", True):
-        yield Text("The search was not exact: another title may belong here.", style="dim")
+        yield Text(_NOT_EXACT.format(""), style="dim")
     yield from explained(entries)
 
 

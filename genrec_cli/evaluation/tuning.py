@@ -1,10 +1,13 @@
 """Choosing the weight of an item prior on validation items."""
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from genrec_cli.core.progress import Progress
+from genrec_cli.core.provenance import versions
+from genrec_cli.core.workspace import read_json, write_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import held_out, sample_rows
 from genrec_cli.evaluation.metrics import ndcg, place_in_ranking
@@ -29,5 +32,18 @@ def choose_weight(system: Hybrid, dataset: Dataset, seed: int, progress: Progres
             placements = [place_in_ranking(ranking, part.targets) for ranking in rankings]
             totals += [ndcg(placement, _K).sum() for placement in placements]
             task.advance(len(part))
-    system.weight = WEIGHTS[int(totals.argmax())]
     system.validation = dict(zip(WEIGHTS, (totals / len(cases)).tolist(), strict=True))
+    system.weight = WEIGHTS[int(totals.argmax())]
+
+
+def recall_weight(
+    system: Hybrid, file: Path, dataset: Dataset, seed: int, progress: Progress
+) -> None:
+    """Set a fitted hybrid's weight to what a file remembers, else choose it and write the file."""
+    if not file.exists():
+        choose_weight(system, dataset, seed, progress)
+        figures = {str(weight): value for weight, value in system.validation.items()}
+        kept = {"weight": system.weight, "seed": seed, "users": USERS, "NDCG@10": figures}
+        write_json(file, {**kept, "versions": versions()})
+    system.weight = float(read_json(file)["weight"])
+    progress.note(f"{system.name}: weight {system.weight:g}, chosen on validation items")

@@ -16,7 +16,8 @@ from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
 from genrec_cli.language.corpus import make_encoder_and_trie
 from genrec_cli.language.hardware import best_place, hardware
-from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer, tokenise_titles
+from genrec_cli.language.newtitles import tokenise_new_titles
+from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer
 from genrec_cli.language.serving.stepmodel import TreeModel
 
 RUN_FORMAT: Final = 1
@@ -35,6 +36,7 @@ class LoadedRun:
         tokenizer: the model's.
         encoder: writes histories as the run was trained on them.
         trie: of the dataset's titles.
+        network: the model itself.
         model: answers the search.
         effort: how a search spends its time on this machine.
         users_at_once: people whose prompts and trees fit its memory together.
@@ -45,14 +47,14 @@ class LoadedRun:
     tokenizer: Tokenizer
     encoder: Encoder
     trie: TokenTrie
+    network: Any
     model: TreeModel
     effort: Effort
     users_at_once: int
 
     def on_catalog(self, titles: Sequence[str]) -> "LoadedRun":
         """The same run, writing other titles."""
-        tokens = tokenise_titles(self.tokenizer, titles)
-        Encoder(self.encoder.head, tokens, self.encoder.max_length)  # refuses titles too long
+        tokens = tokenise_new_titles(self.encoder, self.tokenizer, titles)
         return replace(self, trie=build_trie((tokens.flat, tokens.offsets)))
 
 
@@ -99,13 +101,15 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     prompt = Prompt.load(folder)
     encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
     place = best_place()
-    model = TreeModel(load_trained(source, settings, place, model_folder))
+    network = load_trained(source, settings, place, model_folder)
+    model = TreeModel(network)
     return LoadedRun(
         name=folder.name,
         manifest=manifest,
         tokenizer=tokenizer,
         encoder=encoder,
         trie=trie,
+        network=network,
         model=model,
         effort=GPU if place.device.type == "cuda" else CPU,
         users_at_once=_users_at_once(model, settings.max_length),

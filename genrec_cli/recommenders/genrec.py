@@ -9,10 +9,12 @@ import numpy as np
 from genrec_cli.core.settings import SearchSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.explain import explain
+from genrec_cli.decoding.grounding import Grounder
 from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.ragged import BoolArray
 from genrec_cli.decoding.search import search
 from genrec_cli.language.run import LoadedRun, load_run
+from genrec_cli.language.serving.freely import write_freely
 from genrec_cli.language.wording import Explanation, worded
 from genrec_cli.recommenders.base import Items, Ranking, Scores
 
@@ -36,10 +38,12 @@ class GenRec:
         self._folder = folder
         self._settings = settings
         self._run: LoadedRun | None = None
+        self._grounder: Grounder | None = None
 
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Load the run, which was trained by `genrec finetune`; nothing is random."""
         self._run = load_run(self._folder, dataset)
+        self._titles: Sequence[str] = dataset.titles
 
     def replace_catalog(self, titles: Sequence[str]) -> None:
         """Rank other titles from now on; histories are still of the dataset's items.
@@ -48,6 +52,7 @@ class GenRec:
             DataError: the model's tokenizer cannot tell two titles apart, or one is too long.
         """
         self._run = self._loaded().on_catalog(titles)
+        self._titles, self._grounder = titles, None
 
     def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         """The k titles that the search finds."""
@@ -98,7 +103,10 @@ class GenRec:
         priors: Sequence[Scores | None],
     ) -> list[Ranking]:
         run = self._loaded()
-        session = run.model.start([run.encoder.prompt(history) for history in histories])
+        prompts = [run.encoder.prompt(history) for history in histories]
+        if self._settings.method == "free":
+            return [self._write(prompts, k, exclude)]
+        session = run.model.start(prompts)
         rankings = []
         for prior in priors:
             question = Question(k, exclude, self.only, prior)
@@ -106,6 +114,25 @@ class GenRec:
             for user in range(session.users):
                 session.forget(user)
         return rankings
+
+    def _write(self, prompts: Sequence[Sequence[int]], k: int, exclude: Sequence[Items]) -> Ranking:
+        """What the model writes without the trie; -1 where that is no item, or not an allowed one.
+
+        An item may come twice; the paper counts such lists, too.
+        """
+        run = self._loaded()
+        longest = int(run.trie.depth.max())
+        lines, scores = write_freely(run.network, run.tokenizer, prompts, k, longest)
+        if self._grounder is None:
+            self._grounder = Grounder(self._titles)
+        matches = self._grounder.ground_all([line for row in lines for line in row])
+        numbers = [-1 if match.item is None else match.item for match in matches]
+        items = np.array(numbers, dtype=np.int32).reshape(len(prompts), k)
+        for row, seen in zip(items, exclude, strict=True):
+            row[np.isin(row, seen)] = -1
+            if self.only is not None:
+                row[~self.only[row]] = -1
+        return Ranking(items, scores, np.zeros(len(prompts), dtype=bool))
 
     def _loaded(self) -> LoadedRun:
         if self._run is None:

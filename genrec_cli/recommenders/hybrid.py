@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.language.wording import Explanation
 from genrec_cli.recommenders.base import Items, Ranking, Recommender, Scores
 from genrec_cli.recommenders.genrec import GenRec
 
@@ -66,6 +67,10 @@ class Hybrid:
         scores = self.prior.scores(histories)
         priors = [None if weight == 0 else (np.float32(weight) * scores) for weight in weights]
         return self.run.rank_each(histories, k, exclude, priors)
+
+    def explain(self, histories: Sequence[Items], ranking: Ranking) -> list[list[Explanation]]:
+        """The choices along each title by the run alone: a prior weighs titles, not tokens."""
+        return self.run.explain(histories, ranking)
 
     def describe(self) -> Mapping[str, Any]:
         """Both, and the weight."""

@@ -44,6 +44,8 @@ def find_system(
     if run not in runs:
         known = ", ".join([*BASELINES, *runs])
         raise UsageError(f"unknown system '{name}'", f"known are: {known}")
+    if search.method == "free":
+        raise UsageError(f"'{name}' cannot be searched freely", "a prior needs the trie")
     make = find_prior(prior)
     return lambda: Hybrid(GenRec(runs[run], search), make())
 

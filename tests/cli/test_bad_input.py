@@ -27,6 +27,11 @@ FILES: Mapping[str, bytes] = {
     "list.yaml": b"- epochs\n",
     "broken.yaml": b"epochs: 1\nseed: [\n",
     "nobody.txt": b"\n \n",
+    "unknown.txt": b"Coco (2017)\n\nReservor Dogs (1992)\n???\n",
+    "coco.txt": b"Coco (2017)\n",
+    "prices.csv": b"item_id,price\n1,2.5\n",
+    "twice.csv": b"item_id,title\n1,Heat\n1,Heat 2\n",
+    "header.csv": b"item_id,title\n",
 }
 
 
