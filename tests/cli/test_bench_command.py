@@ -140,3 +140,25 @@ def test_a_figure_does_not_depend_on_the_other_cutoffs(trained: Console) -> None
     ]
     one, other = (document["rows"][0]["HR@5"] for document in rows)
     assert one == other
+
+
+def test_free_text_is_read_back_and_its_validity_told(trained: Console) -> None:
+    said = trained.done(
+        "bench", "--users", "4", "--systems", "nano-1", "--k", "3", "--search", "free", "--json"
+    ).json
+    [row] = said["rows"]
+    assert row["exact"] == 0
+    assert 0 <= row["unique@3"] <= row["valid@3"] < 1  # three steps of training write nonsense
+    assert said["systems"]["nano-1"]["search"]["method"] == "free"
+    table = trained.done("bench", "--users", "4", "--k", "3", "--search", "free").out
+    assert "valid@3" in table
+    assert "valid@3" not in trained.done("bench", "--users", "4", "--k", "3").out
+
+
+def test_a_budget_shows_in_the_share_of_proven_lists(trained: Console) -> None:
+    few = ("bench", "--users", "8", "--systems", "nano-1", "--json")
+    [row] = trained.done(*few, "--budget", "1").json["rows"]
+    assert 0 <= row["exact"] < 1
+    assert (row["valid@10"], row["unique@10"]) == (1, 1)
+    [row] = trained.done(*few, "--normaliser", "vocabulary", "--budget", "40").json["rows"]
+    assert row["valid@10"] == 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from genrec_cli.core.workspace import Workspace
+from genrec_cli.evaluation import tuning
 
 from .console import Console, movielens_folder, rows_of
 
@@ -335,3 +336,50 @@ def test_scores_may_be_shares_of_the_whole_vocabulary(trained: Console) -> None:
     before = {entry["item_id"]: entry["score"] for entry in of_catalog}
     assert before.keys() == {entry["item_id"] for entry in of_all}
     assert all(entry["score"] < before[entry["item_id"]] for entry in of_all)
+
+
+def test_a_prior_moves_the_list_towards_it(changeable: Console) -> None:
+    plain = changeable.done("predict", "--user", "v001", "--json").json["users"][0]
+    strong = ("--prior", "popularity", "--prior-weight", "1000", "--json")
+    moved = changeable.done("predict", "--user", "v001", *strong).json["users"][0]
+    none = changeable.done("predict", "--user", "v001", *strong[:3], "0", "--json").json["users"][0]
+    assert none == plain
+    assert moved["exact"] is True
+    counts = train_counts(changeable)
+    popular = sorted(counts.values(), reverse=True)
+    top = [counts[entry["item_id"]] for entry in moved["recommendations"]]
+    assert top == sorted(top, reverse=True)
+    assert top[0] >= popular[20]  # what she has seen is left out
+
+
+def train_counts(console: Console) -> dict[str, int]:
+    rows = rows_of(console.workspace / "data" / "sample" / "catalog.parquet")
+    return {row["item_id"]: row["train_count"] for row in rows}
+
+
+def test_the_weight_of_a_prior_is_chosen_once_and_remembered(
+    changeable: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "USERS", 20)
+    asked = ("predict", "--user", "v001", "--prior", "popularity", "--json")
+    first = changeable.done(*asked)
+    file = changeable.workspace / "runs" / "sample" / "nano-1" / "prior-popularity.json"
+    kept = json.loads(file.read_text())
+    assert f"weight {kept['weight']:g}, chosen on validation items" in first.err
+    assert kept["NDCG@10"][str(kept["weight"])] == max(kept["NDCG@10"].values())
+    file.write_text(json.dumps({**kept, "weight": 0.0}))
+    again = changeable.done(*asked)
+    assert "weight 0, chosen" in again.err
+    plain = changeable.done("predict", "--user", "v001", "--json")
+    assert again.json["users"] == plain.json["users"]
+
+
+def test_free_text_gives_no_item_twice_and_none_that_was_seen(trained: Console) -> None:
+    said = trained.done("predict", "--user", "v001", "-k", "4", "--search", "free", "--json").json
+    [user] = said["users"]
+    assert user["exact"] is False
+    titles = [entry["title"] for entry in user["recommendations"]]
+    assert len(set(titles)) == len(titles) <= 4
+    assert not set(titles) & set(user["history"])
+    ranks = [entry["rank"] for entry in user["recommendations"]]
+    assert ranks == list(range(1, len(titles) + 1))
