@@ -16,11 +16,11 @@ Scored = list[tuple[int, float]]
 class PathModel:
     """A hidden state is tanh(W parent + E token): it depends on the whole path and nothing else."""
 
-    def __init__(self, seed: int = 0, sharpness: float = 3.0) -> None:
+    def __init__(self, seed: int = 0, sharpness: float = 3.0, vocabulary: int = VOCABULARY) -> None:
         rng = np.random.default_rng(seed)
         self.weight = rng.normal(size=(WIDTH, WIDTH)) / WIDTH**0.5
-        self.embedding = rng.normal(size=(VOCABULARY, WIDTH))
-        self.head = sharpness * rng.normal(size=(VOCABULARY, WIDTH))
+        self.embedding = rng.normal(size=(vocabulary, WIDTH))
+        self.head = sharpness * rng.normal(size=(vocabulary, WIDTH))
         self.sessions: list[PathSession] = []
 
     def after(self, hidden: Float64, token: int) -> Float64:
