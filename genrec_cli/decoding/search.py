@@ -33,7 +33,7 @@ class Effort:
         room: tokens kept behind each prompt.
     """
 
-    ahead: int = 6
+    ahead: int = 10
     most: int = 128
     chunk: int = 4
     room: int = 2048

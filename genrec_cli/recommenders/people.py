@@ -81,12 +81,12 @@ def _typed_history(texts: Sequence[str], dataset: Dataset, progress: Progress) -
     typed = [part.strip() for text in texts for part in text.split(";") if part.strip()]
     grounder = Grounder(dataset.titles)
     items = []
-    for text in typed:
-        match = grounder.ground(text)
+    for text, match in zip(typed, grounder.ground_all(typed), strict=True):
         if match.item is None:
             near = "; ".join(dataset.titles[item] for item in match.nearest)
             raise DataError(
-                f"no title like '{text}' in dataset '{dataset.name}'", f"nearest: {near}"
+                f"no title like '{text}' in dataset '{dataset.name}'",
+                f"nearest: {near}" if near else "write titles as they stand in catalog.parquet",
             )
         if match.how == "fuzzy":
             title = dataset.titles[match.item]

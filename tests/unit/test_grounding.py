@@ -1,8 +1,17 @@
+import time
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from genrec_cli.decoding.grounding import Grounder, Match, normalise
+from genrec_cli.decoding.grounding import Grounder, Match
+from genrec_cli.decoding.titletext import (
+    normalise,
+    readings,
+    same_numerals,
+    take_apart,
+    years_agree,
+)
 
 TITLES = [
     "The Matrix (1999)",
@@ -51,6 +60,8 @@ GROUNDER = Grounder(TITLES)
         ("usual suspect", "fuzzy", "Usual Suspects, The (1995)"),
         ("blade runer 2049", "fuzzy", "Blade Runner 2049 (2017)"),
         ("roccky iii", "fuzzy", "Rocky III (1982)"),
+        ("amelia (2001)", "fuzzy", "Amélie (2001)"),  # the year makes up for so short a title
+        ("amelia 2001", "fuzzy", "Amélie (2001)"),
     ],
 )
 def test_a_text_is_taken_for_the_title_it_means(text: str, how: str, title: str) -> None:
@@ -72,6 +83,9 @@ def test_a_text_is_taken_for_the_title_it_means(text: str, how: str, title: str)
         ("rocky iv", ["Rocky III (1982)", "Rocky II (1979)"]),  # one letter from two titles
         ("blade runner 2099", ["Blade Runner (1982)"]),
         ("blade", ["Blade Runner (1982)"]),  # a part is not a typing error
+        ("amelia", ["Amélie (2001)"]),
+        ("amelia (2002)", ["Amélie (2001)"]),  # wrong in two ways
+        ("matrixx (2010)", ["The Matrix (1999)"]),
     ],
 )
 def test_a_doubtful_text_is_no_match_but_brings_suggestions(
@@ -89,13 +103,61 @@ def test_a_text_that_names_nothing_here_is_no_match(text: str) -> None:
     assert len(match.nearest) <= 3
 
 
-@pytest.mark.parametrize("text", ["", "  ", "???", "()"])
+@pytest.mark.parametrize("text", ["", "  ", "???", "()", "—…", "(1999)", "\x00", "🎬🎬"])
 def test_a_text_without_words_is_like_nothing(text: str) -> None:
     assert GROUNDER.ground(text) == Match(None, 0.0, "none", [])
 
 
+def test_a_title_without_words_is_only_found_exactly() -> None:
+    grounder = Grounder(["(1999)", ""])
+    assert grounder.ground("(1999)") == Match(0, 1.0, "exact")
+    assert grounder.ground("").item == 1
+    assert grounder.ground("(1998)") == Match(None, 0.0, "none", [])
+
+
 def test_an_empty_catalog_matches_nothing() -> None:
     assert Grounder([]).ground("matrix") == Match(None, 0.0, "none", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "item", "nearest"),
+    [
+        ("jaws", 0, []),
+        ("jawss", 0, []),
+        ("jaaws (1976)", 0, []),
+        ("jaw", None, [0]),
+        ("jaws 2", None, [0]),
+        ("psycho", None, []),
+        ("", None, []),
+    ],
+)
+def test_a_catalog_may_have_one_title(text: str, item: int | None, nearest: list[int]) -> None:
+    match = Grounder(["Jaws (1975)"]).ground(text)
+    assert (match.item, match.nearest) == (item, nearest)
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("七人の侍", 0),
+        ("七人の待 (1954)", 0),
+        ("七人の待", None),  # one letter of four
+        ("ОБЫКНОВЕННЫИ ФАШИСТ", 1),
+        ("обыкновенный фашит", 1),
+        ("žizkov", 2),
+        ("Straẞe", 3),
+        ("strassse", 3),
+    ],
+)
+def test_every_script_has_typing_errors(text: str, item: int | None) -> None:
+    titles = ["七人の侍 (1954)", "Обыкновенный фашист (1965)", "Žižkov", "Straße"]
+    assert Grounder(titles).ground(text).item == item
+
+
+def test_a_long_run_of_blanks_takes_no_time() -> None:
+    start = time.process_time()
+    assert GROUNDER.ground(f"the{' ' * 50_000}matrix").item == 0
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(
@@ -109,6 +171,7 @@ def test_an_empty_catalog_matches_nothing() -> None:
         ("Mr. Smith", "mr smith"),
         ("七人の侍", "七人の侍"),
         ("!!!", "!!!"),
+        ("", ""),
     ],
 )
 def test_normalise_keeps_the_words(title: str, words: str) -> None:
@@ -121,8 +184,24 @@ def test_every_title_is_found_by_itself(titles: list[str]) -> None:
     assert [grounder.ground(title).item for title in titles] == list(range(len(titles)))
 
 
-@given(st.text(max_size=40))
+@given(st.text(st.characters(), max_size=40))
+@example("\ud800")
 def test_any_text_gets_an_answer(text: str) -> None:
     match = GROUNDER.ground(text)
     assert (match.item is None) == (match.how == "none")
     assert match.item is None or match.nearest == []
+    assert (match.confidence == 1) == (match.how in ("exact", "normalised"))
+    assert (match.confidence == 0) == (match.how == "none")
+
+
+@given(st.sampled_from(TITLES), st.data())
+def test_a_match_never_contradicts_a_number(title: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(title)))
+    text = title[:place] + data.draw(st.sampled_from("aix2 ")) + title[place:]
+    match = GROUNDER.ground(text)
+    if match.item is not None:
+        meant = take_apart(TITLES[match.item])
+        assert any(
+            same_numerals(name.plain, meant.plain) and years_agree(name.year, meant.year)
+            for name in readings(text)
+        )
