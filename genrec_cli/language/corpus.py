@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import held_out, sample_rows
-from genrec_cli.decoding.trie import TokenTrie, build_trie
-from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer, tokenise_titles
+from genrec_cli.decoding.trie import TokenTrie
+from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer
+from genrec_cli.language.tokenised import tokenised
 from genrec_cli.language.windows import WindowDataset, held_out_windows, training_windows
 
 
@@ -41,20 +42,21 @@ def make_encoder(
     dataset: Dataset, tokenizer: Tokenizer, prompt: Prompt, max_length: int
 ) -> Encoder:
     """The encoder of a dataset's titles."""
-    titles = tokenise_titles(tokenizer, dataset.titles)
-    return Encoder(prompt.head(tokenizer), titles, max_length)
+    return make_encoder_and_trie(dataset, tokenizer, prompt, max_length)[0]
 
 
-def make_trie(encoder: Encoder) -> TokenTrie:
-    """The trie of an encoder's titles; item i of the dataset is item i of the trie."""
-    return build_trie((encoder.titles.flat, encoder.titles.offsets))
+def make_encoder_and_trie(
+    dataset: Dataset, tokenizer: Tokenizer, prompt: Prompt, max_length: int
+) -> tuple[Encoder, TokenTrie]:
+    """The encoder of a dataset's titles, and their trie: item i of one is item i of the other."""
+    titles, trie = tokenised(dataset.titles, tokenizer, dataset.folder)
+    return Encoder(prompt.head(tokenizer), titles, max_length), trie
 
 
 def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettings) -> Corpus:
     """Tokenise a dataset and cut it into windows."""
     prompt = Prompt(settings.instruction)
-    encoder = make_encoder(dataset, tokenizer, prompt, settings.max_length)
-    trie = make_trie(encoder)
+    encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
     nodes = trie.walk(encoder.titles.flat, encoder.titles.offsets)
     rows = sample_rows(dataset, "validation", settings.validation_users, settings.seed)
     cases = held_out(dataset, "validation", rows)

@@ -5,19 +5,23 @@ Titles are tokenised one by one, each with the end of its line, and joined as to
 that the model is trained on, that it is asked with and that the trie holds are the same.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
 
 from genrec_cli.core.errors import DataError
 from genrec_cli.core.workspace import read_json, write_json
 
 TokenIds = NDArray[np.int32]
 Tokenizer = Any  # transformers' tokenizers share no useful base type
+
+_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -83,21 +87,46 @@ def tokenise_titles(tokenizer: Tokenizer, titles: Sequence[str]) -> TitleTokens:
         DataError: a title has no token of its own, or the token that ends titles.
     """
     end = end_of_title(tokenizer)
-    rows = tokenizer(list(titles), add_special_tokens=False)["input_ids"]
-    seen: set[tuple[int, ...]] = set()
-    for number, row in enumerate(rows):
-        if tuple(row) in seen:
-            row = tokenizer.encode(f"{titles[number]} #{number}", add_special_tokens=False)
-            rows[number] = row
-        if not row or end in row or tuple(row) in seen:
+    flat, offsets = array("i"), [0]
+    seen: set[bytes] = set()
+    for number, ids in enumerate(_encoded(tokenizer, titles)):
+        if ids.tobytes() in seen:
+            ids = next(_encoded(tokenizer, [f"{titles[number]} #{number}"]))
+        if not ids or end in ids or ids.tobytes() in seen:
             raise DataError(
                 f"title {titles[number]!r} cannot be told apart by this base model's tokenizer",
                 "use another --base-model, or give the item a plainer title",
             )
-        seen.add(tuple(row))
-    offsets = np.concatenate([[0], np.cumsum([len(row) + 1 for row in rows])]).astype(np.int64)
-    flat = np.fromiter((i for row in rows for i in (*row, end)), np.int32, int(offsets[-1]))
-    return TitleTokens(flat, offsets)
+        seen.add(ids.tobytes())
+        flat.extend(ids)
+        flat.append(end)
+        offsets.append(len(flat))
+    return TitleTokens(np.array(flat, dtype=np.int32), np.array(offsets, dtype=np.int64))
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "Iterator[array[int]]":
+    """Ids of each text by itself.
+
+    Encodings are kept for a part of the texts only: those of a million titles take 4 GB.
+    """
+    for start in range(0, len(texts), _AT_ONCE):
+        part = list(texts[start : start + _AT_ONCE])
+        if _adds_nothing(tokenizer):
+            backend = tokenizer.backend_tokenizer
+            encodings = backend.encode_batch_fast(part, add_special_tokens=False)
+            yield from (array("i", encoding.ids) for encoding in encodings)
+        else:
+            rows = tokenizer(part, add_special_tokens=False)["input_ids"]
+            yield from (array("i", row) for row in rows)
+
+
+def _adds_nothing(tokenizer: Tokenizer) -> bool:
+    """Whether ids are those of the Rust tokenizer inside; some classes (CodeLlama) edit the text.
+
+    Asking it directly takes half the time: 16 s for a million titles.
+    """
+    encode = vars(PreTrainedTokenizerFast).get("_encode_plus")
+    return encode is not None and getattr(type(tokenizer), "_encode_plus", None) is encode
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +117,52 @@ def test_titles_that_a_tokenizer_folds_together_stay_one_to_one(
 ) -> None:
     rows = rows_of(tokenise_titles(FOLDING, titles))
     assert [FOLDING.decode(row[:-1]) for row in rows] == written
+
+
+def one_by_one(tokenizer: PreTrainedTokenizerFast, titles: list[str]) -> list[list[int]]:
+    """The rule without any haste: each title by itself, with its number if its ids are taken."""
+    rows: list[list[int]] = []
+    for number, title in enumerate(titles):
+        ids = tokenizer.encode(title, add_special_tokens=False)
+        if [*ids, end_of_title(tokenizer)] in rows:
+            ids = tokenizer.encode(f"{title} #{number}", add_special_tokens=False)
+        rows.append([*ids, end_of_title(tokenizer)])
+    return rows
+
+
+class Shouting(PreTrainedTokenizerFast):
+    """Edits texts before its backend sees them, as CodeLlama's does."""
+
+    def _encode_plus(self, text: Any, *args: Any, **options: Any) -> Any:
+        loud = text.upper() if isinstance(text, str) else [each.upper() for each in text]
+        return super()._encode_plus(loud, *args, **options)
+
+
+def shouting() -> PreTrainedTokenizerFast:
+    backend = byte_level().backend_tokenizer
+    return Shouting(tokenizer_object=backend)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("make", [*MAKERS, shouting])
+def test_many_titles_get_the_ids_that_each_would_get_alone(make: Maker) -> None:
+    titles = [*TITLES, "the matrix (1999)", "HEAT", "heat"]
+    assert rows_of(tokenise_titles(make(), titles)) == one_by_one(make(), titles)
+
+
+def test_titles_are_told_apart_however_far_they_lie_from_each_other() -> None:
+    titles = [f"film {number}" for number in range(3000)]
+    titles[2999], titles[1024] = "FILM 0", "Film 1023"
+    rows = rows_of(tokenise_titles(FOLDING, titles))
+    assert rows == one_by_one(FOLDING, titles)
+    assert FOLDING.decode(rows[2999][:-1]) == "film 0 #2999"
+    assert FOLDING.decode(rows[1024][:-1]) == "film 1023 #1024"
+
+
+def test_padding_and_cutting_of_earlier_texts_do_not_last() -> None:
+    tokenizer = byte_level()
+    tokenizer.pad_token = "</s>"
+    tokenizer(["a", "abc"], padding="max_length", truncation=True, max_length=2)
+    assert rows_of(tokenise_titles(tokenizer, TITLES)) == one_by_one(byte_level(), TITLES)
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,32 @@ def test_two_titles_as_arrays_in_a_list_are_titles() -> None:
 def test_titles_that_make_no_trie_are_named(titles: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_trie(titles)
+
+
+def tree_of(titles: list[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[int, ...] | None]:
+    """Every beginning of a title, and the one that is a token shorter."""
+    beginnings = {title[:end] for title in titles for end in range(len(title) + 1)}
+    return {path: path[:-1] if path else None for path in beginnings}
+
+
+@given(TITLES)
+def test_parent_is_the_node_of_the_path_without_its_last_token(
+    titles: list[tuple[int, ...]],
+) -> None:
+    trie = build_trie(titles)
+    nodes = paths(trie)
+    expected = {
+        nodes[path]: -1 if up is None else nodes[up] for path, up in tree_of(titles).items()
+    }
+    everywhere = np.arange(len(trie.token))
+    for asked in (everywhere, everywhere[::-1], everywhere.astype(np.int32), everywhere[:0]):
+        assert trie.parent(asked).tolist() == [expected[int(node)] for node in asked]
+
+
+@given(TITLES)
+def test_path_is_the_tokens_from_the_root(titles: list[tuple[int, ...]]) -> None:
+    trie = build_trie(titles)
+    found = {tuple(trie.path(node).tolist()): node for node in range(len(trie.token))}
+    assert found.keys() == tree_of(titles).keys()
+    assert found == paths(trie)
+    assert trie.path(0).dtype == trie.path(len(trie.token) - 1).dtype == np.int32
