@@ -6,7 +6,8 @@
 genrec trains the distribution over the tokens that the catalog allows. Rivals search by the model's
 softmax over its whole vocabulary, and so does `--normaliser vocabulary`; timed on a model that was
 never trained for it, they would search in noise. This takes an untrained run and writes a new one,
-trained by cross-entropy over the vocabulary on every token of every window.
+trained by cross-entropy over the vocabulary on every token of every window. It is saved every ten
+steps, and may be stopped at any time.
 """
 
 import argparse
@@ -53,6 +54,9 @@ def main() -> None:
     warmed = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1, (step + 1) / WARMUP))
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(corpus.training), generator=generator).tolist()
+    folder = untrained.with_name(given.name)
+    shutil.copytree(untrained, folder, dirs_exist_ok=True)
+    write_json(folder / "run.json", {**manifest, "name": given.name})
     start = time.perf_counter()
     for step in range(given.steps):
         rows = [order[(step * BATCH + i) % len(order)] for i in range(BATCH)]
@@ -68,11 +72,8 @@ def main() -> None:
         optimiser.zero_grad()
         if step % 10 == 9:
             seconds = time.perf_counter() - start
+            save_trained(model, tokenizer, folder / MODEL_FOLDER)
             print(f"{step + 1} steps, {seconds:.0f} s, loss {loss.item():.3f} a token", flush=True)
-    folder = untrained.with_name(given.name)
-    shutil.copytree(untrained, folder)
-    save_trained(model, tokenizer, folder / MODEL_FOLDER)
-    write_json(folder / "run.json", {**manifest, "name": given.name})
 
 
 if __name__ == "__main__":

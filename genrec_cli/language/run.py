@@ -23,7 +23,8 @@ from genrec_cli.language.serving.stepmodel import TreeModel
 RUN_FORMAT: Final = 1
 MODEL_FOLDER: Final = "model"
 _MOST_USERS: Final = 64
-_TREE: Final = 256  # tokens behind a prompt, more than most searches need
+_LEAST_ROOM: Final = 256  # tokens behind a prompt, more than most searches need
+_MOST_ROOM: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     place = best_place()
     network = load_trained(source, settings, place, model_folder)
     model = TreeModel(network)
+    users, room = _shares(model, settings.max_length)
     return LoadedRun(
         name=folder.name,
         manifest=manifest,
@@ -111,8 +113,8 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
         trie=trie,
         network=network,
         model=model,
-        effort=GPU if place.device.type == "cuda" else CPU,
-        users_at_once=_users_at_once(model, settings.max_length),
+        effort=replace(GPU if place.device.type == "cuda" else CPU, room=room),
+        users_at_once=users,
     )
 
 
@@ -123,10 +125,15 @@ def _found_again(source: Source) -> Source:
     return source
 
 
-def _users_at_once(model: TreeModel, max_length: int) -> int:
-    """How many prompts and trees fit a quarter of the free memory; more than 64 gain nothing."""
-    each = model.bytes_per_token * (max_length + _TREE)
-    return max(1, min(_MOST_USERS, int(hardware().free_gb * 1e9 / 4 / each)))
+def _shares(model: TreeModel, max_length: int) -> tuple[int, int]:
+    """How many users are searched together, and the tokens kept behind each one's prompt.
+
+    Both fit a quarter of the free memory; more than 64 users gain nothing.
+    """
+    tokens = int(hardware().free_gb * 1e9 / 4 / model.bytes_per_token)
+    users = max(1, min(_MOST_USERS, tokens // (max_length + _LEAST_ROOM)))
+    room = tokens // users - max_length
+    return users, max(_LEAST_ROOM, min(_MOST_ROOM, room))
 
 
 def _short(digest: str) -> str:

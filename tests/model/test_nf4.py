@@ -79,7 +79,10 @@ def test_the_loss_falls(done: Done) -> None:
 def test_the_saved_model_loads_to_equal_logits(done: Done, base: Source) -> None:
     loaded = load_trained(base, done.settings, CPU, done.folder)
     assert not loaded.training
-    torch.testing.assert_close(logits(loaded), logits(done.model), atol=1e-6, rtol=0)
+    # Adapters are merged into weights that are not quantised; the sums are then rounded otherwise.
+    merged = done.settings.train == "lora" and done.settings.quantize == "none"
+    near = 1e-4 if merged else 1e-6
+    torch.testing.assert_close(logits(loaded), logits(done.model), atol=near, rtol=0)
     assert (logits(loaded) - done.untrained).abs().max() > 0.01
 
 
