@@ -80,8 +80,8 @@ def best_first(
 ) -> Ranking:
     """The true k best titles of each user; see `search`.
 
-    Under a budget, a user whose search is cut short gets the best titles found so far, and
-    `exact` is false for her; missing places are filled by a beam from her most promising nodes.
+    When the budget of a user is spent, her search goes on as a beam of width k from the nodes and
+    titles that it has, which ends within the depth of the trie, and `exact` is false for her.
     """
     candidates = Candidates(trie, question, session.users)
     expander = Expander(session, trie, settings.over, effort.chunk, effort.room)
@@ -145,17 +145,22 @@ def _keep(trie: TokenTrie, titles: Hypotheses, k: int) -> Hypotheses:
 def _promising(
     trie: TokenTrie, opened: Hypotheses, titles: Hypotheses, width: int, most: int
 ) -> Int64:
-    """Rows of the nodes to open next: those among the `width` best of open and finished.
+    """Rows of the nodes to open next: those among the `width` best of open and finished."""
+    rows = _leading(trie, opened, titles, width)
+    rows = rows[places(opened.user[rows]) < most]
+    first = best(trie, opened, 1, np.zeros(len(opened), dtype=bool))  # equal bounds: go on
+    return np.union1d(rows, first)
+
+
+def _leading(trie: TokenTrie, opened: Hypotheses, titles: Hypotheses, width: int) -> Int64:
+    """Rows of the open nodes among the `width` best of open and finished, by user, best first.
 
     A finished title takes a place, for the more titles there are, the less need there is to open
     many nodes at a time.
     """
     done = np.repeat([False, True], [len(opened), len(titles)])
     rows = best(trie, opened.join(titles), width, done)
-    rows = rows[rows < len(opened)]
-    rows = rows[places(opened.user[rows]) < most]
-    first = best(trie, opened, 1, np.zeros(len(opened), dtype=bool))  # equal bounds: go on
-    return np.union1d(rows, first)
+    return rows[rows < len(opened)]
 
 
 def _rest(pool: Hypotheses, rows: Int64) -> Hypotheses:
@@ -172,18 +177,13 @@ def _settle(
     exact: BoolArray,
     k: int,
 ) -> Hypotheses:
-    """For users whose budget is spent, keep just the nodes that fill their missing places."""
-    late = over[opened.user]
-    if not late.any():
+    """For users whose budget is spent, go on as a beam of width k does: it soon ends."""
+    keep = ~over[opened.user]
+    if keep.all():
         return opened
-    late_rows = np.flatnonzero(late)
-    exact[opened.user[late_rows]] = False
-    missing = k - np.bincount(titles.user, minlength=len(over))
-    pool = opened.take(late_rows)
-    ranked = best(trie, pool, k, np.zeros(len(pool), dtype=bool))
-    pool = pool.take(ranked)
-    place = np.arange(len(pool)) - np.searchsorted(pool.user, pool.user)
-    return opened.take(~late).join(pool.take(place < missing[pool.user]))
+    exact[opened.user[~keep]] = False
+    keep[_leading(trie, opened, titles, k)] = True
+    return opened.take(keep)
 
 
 class _Clock:
