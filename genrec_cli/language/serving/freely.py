@@ -4,7 +4,8 @@ Nothing keeps it to the catalog: what it writes has to be read back (`decoding.g
 be no title, a title twice, or one that the person has seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig
 
+from genrec_cli.language.objective import base_model
 from genrec_cli.language.prompt import Tokenizer, end_of_title
 
 
@@ -37,16 +39,26 @@ def write_freely(
     ids = torch.tensor([[*[0] * (width - len(prompt)), *prompt] for prompt in prompts])
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     seen = torch.arange(width) >= width - lengths[:, None]
-    written = model.generate(
-        input_ids=ids.to(model.device),
-        attention_mask=seen.long().to(model.device),
-        generation_config=_beams(k, longest, end_of_title(tokenizer)),
-    )
+    with _only(model, _beams(k, longest, end_of_title(tokenizer))):
+        written = model.generate(
+            input_ids=ids.to(model.device), attention_mask=seen.long().to(model.device)
+        )
     lines = tokenizer.batch_decode(written.sequences[:, width:], skip_special_tokens=True)
     scores = written.sequences_scores.float().cpu().numpy().reshape(len(prompts), k)
     return [
         [line.strip() for line in lines[start : start + k]] for start in range(0, len(lines), k)
     ], scores
+
+
+@contextmanager
+def _only(model: Any, config: GenerationConfig) -> Iterator[None]:
+    """Let a model generate by one configuration; what it leaves open is not filled by another."""
+    base = base_model(model)
+    before, base.generation_config = base.generation_config, config
+    try:
+        yield
+    finally:
+        base.generation_config = before
 
 
 def _beams(k: int, longest: int, end: int) -> GenerationConfig:
