@@ -4,7 +4,7 @@ Every prompt is run once, and what all of them begin with once for all. Tokens o
 appended behind the prompt of their user, and each sees the prompt, its ancestors and itself:
 nothing is copied from beam to beam and nothing is reordered.
 
-Shapes: B users, T new tokens, N queries of a user, S places of a user, M rows, D width.
+Shapes: B users, T new tokens, S places of a user, M rows, D width.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from genrec_cli.decoding.ragged import Float64, Int64, positions
+from genrec_cli.decoding.ragged import Float64, Int64
 from genrec_cli.language.objective import base_model
 from genrec_cli.language.serving.attention import tree_attention
 from genrec_cli.language.serving.head import Head
-from genrec_cli.language.serving.layout import Cells, KeyValues, PromptPass, TreePass
+from genrec_cli.language.serving.layout import KeyValues, PromptPass, TreePass
+from genrec_cli.language.serving.passes import PassMaker
 from genrec_cli.language.serving.slots import SlotTable
 
 _ROOM: Final = 64  # tokens behind each prompt, to begin with
@@ -116,6 +116,7 @@ class TreeSession:
     def __init__(self, decoder: Runner, head: Head, prompts: Sequence[Sequence[int]]) -> None:
         self._decoder = decoder
         self._head = head
+        self._make = PassMaker(decoder.groups, decoder.relative, head.device, head.dtype)
         lengths = [len(prompt) for prompt in prompts]
         self._slots = SlotTable(lengths)
         self._cache = KeyValues(len(prompts), max(lengths) + _ROOM)
@@ -137,7 +138,8 @@ class TreeSession:
         """Append tokens behind their parents; see `decoding.steps.Session`."""
         slots = self._slots.append(parents)
         self._make_room()
-        hidden = self._decoder.run(tokens, self._slots.positions[slots], self._tree_pass(slots))
+        tree = self._make.tree(self._cache, self._slots, slots)
+        hidden = self._decoder.run(tokens, self._slots.positions[slots], tree)
         self._hidden[self._cells(slots)] = hidden
         return slots
 
@@ -162,18 +164,10 @@ class TreeSession:
         lengths = [len(rest) for rest in rests]
         tokens = np.concatenate([prompts[0][:shared], *rests])
         at = np.concatenate([np.arange(shared), *(np.arange(n) + shared for n in lengths)])
-        first_pass = PromptPass(self._cache, shared, lengths, self._prompt_masks(shared, lengths))
-        hidden = self._decoder.run(tokens, at, first_pass)
+        hidden = self._decoder.run(tokens, at, self._make.prompts(self._cache, shared, lengths))
         states = hidden.new_zeros((len(prompts), 1 + _ROOM, hidden.shape[1]))
         states[:, 0] = hidden[torch.from_numpy(shared + np.cumsum(lengths) - 1)]
         return states
-
-    def _prompt_masks(self, shared: int, lengths: list[int]) -> dict[int, Tensor]:
-        """For each length, what the rest of a prompt sees; none needed if nothing is shared."""
-        if not shared:
-            return {}
-        ones = {n: torch.ones((n, shared + n), dtype=torch.bool) for n in set(lengths)}
-        return {n: mask.tril(shared).to(self._head.device) for n, mask in ones.items()}
 
     def _make_room(self) -> None:
         """Double the places behind the prompts until the trees fit."""
@@ -186,60 +180,10 @@ class TreeSession:
 
     def _cells(self, slots: Int64) -> tuple[Tensor, Tensor]:
         """Where the hidden states of slots are."""
-        return self._tensor(self._slots.user[slots]), self._tensor(self._slots.index[slots])
-
-    def _tree_pass(self, slots: Int64) -> TreePass:
-        table, decoder = self._slots, self._decoder
-        users, row = np.unique(table.user[slots], return_inverse=True)
-        counts = np.bincount(row)
-        order = np.argsort(row, kind="stable")
-        column = np.empty_like(row)
-        column[order] = positions(counts)
-        queries = int(counts.max())
-        cell = row * queries + column
-        seen = int((table.prompt + table.grown)[users].max())
-        visible = self._visible(slots, users, cell, (len(users), queries, seen))
-        return TreePass(
-            cache=self._cache,
-            users=self._tensor(users),
-            written=self._tensor(table.user[slots] * self._cache.places + table.places[slots]),
-            cells=Cells(self._tensor(cell), queries),
-            bias=self._bias(visible),
-            distances=self._distances(slots, users, cell, visible) if decoder.relative else None,
+        return (
+            self._make.tensor(self._slots.user[slots]),
+            self._make.tensor(self._slots.index[slots]),
         )
-
-    def _visible(
-        self, slots: Int64, users: Int64, cell: Int64, shape: tuple[int, int, int]
-    ) -> NDArray[np.bool_]:
-        """Which places the padded queries see: prompt, ancestors, themselves; bool [B, N, S]."""
-        table = self._slots
-        visible = np.zeros((shape[0] * shape[1], shape[2]), dtype=bool)
-        prompt = np.arange(shape[2]) < table.prompt[users][:, None]
-        visible[:] = np.repeat(prompt, shape[1], axis=0)
-        ancestors = table.ancestors[slots]
-        rows, columns = np.nonzero(ancestors > 0)
-        start = table.prompt[table.user[slots]] - 1
-        visible[cell[rows], start[rows] + ancestors[rows, columns]] = True
-        return visible.reshape(shape)
-
-    def _distances(
-        self, slots: Int64, users: Int64, cell: Int64, visible: NDArray[np.bool_]
-    ) -> Tensor:
-        """Position of each place, less that of the query; int64 [B, N, S]."""
-        count, queries, seen = visible.shape
-        at = np.zeros(count * queries, dtype=np.int64)
-        at[cell] = self._slots.positions[slots]
-        places = self._slots.positions_by_place(seen)[users]
-        return self._tensor(places[:, None] - at.reshape(count, queries, 1))
-
-    def _bias(self, visible: NDArray[np.bool_]) -> Tensor:
-        unseen = torch.from_numpy(~visible)[:, None].to(self._head.device)
-        bias = torch.zeros(unseen.shape, dtype=self._head.dtype, device=self._head.device)
-        bias.masked_fill_(unseen, torch.finfo(self._head.dtype).min)
-        return bias.repeat(1, 1, self._decoder.groups, 1)
-
-    def _tensor(self, array: Int64) -> Tensor:
-        return torch.from_numpy(array).to(self._head.device)
 
 
 def _shared(prompts: list[Int64]) -> int:
