@@ -120,6 +120,7 @@ class TreePass:
         cache: where keys and values are.
         users: int64 [B], whose tokens these are.
         written: int64 [T], place of each token in the cache, users one after another.
+        seen: int64 [B, S], places in the cache that some token of a user sees.
         cells: of the tokens.
         bias: [B, 1 or H, G * N, S], added to the attention scores: very low where unseen.
         distances: int64 [B, N, S], positions from each query to what it sees, where they matter.
@@ -128,6 +129,7 @@ class TreePass:
     cache: KeyValues
     users: Tensor
     written: Tensor
+    seen: Tensor
     cells: Cells
     bias: Tensor
     distances: Tensor | None
@@ -142,11 +144,8 @@ class TreePass:
         keys, values = self.cache.layer(layer, key)
         keys.flatten(0, 1)[self.written] = key
         values.flatten(0, 1)[self.written] = value
-        seen = self.bias.shape[-1]
-        keys, values = keys[:, :seen], values[:, :seen]
-        if len(self.users) < len(keys):
-            keys, values = keys[self.users], values[self.users]
-        keys_BKSD, values_BKSD = keys.transpose(1, 2), values.transpose(1, 2)
+        keys_BKSD = keys.flatten(0, 1)[self.seen].transpose(1, 2)
+        values_BKSD = values.flatten(0, 1)[self.seen].transpose(1, 2)
         return padded_attention(query, keys_BKSD, values_BKSD, self.cells, self.bias, scale)
 
 

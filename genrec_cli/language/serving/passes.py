@@ -4,6 +4,7 @@ Shapes: T tokens, B users of the pass, N queries of a user, S places of a user, 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,15 +55,16 @@ class PassMaker:
         column[order] = positions(counts)
         queries = int(counts.max())
         cell = row * queries + column
-        seen = int((table.prompt + table.grown)[users].max())
-        shape = (len(users), queries, seen)
+        view = _view(table, slots, users, row)
+        visible = _visible(table, view, users, cell, queries)
         return TreePass(
             cache=cache,
             users=self.tensor(users),
             written=self.tensor(table.user[slots] * cache.places + table.places[slots]),
+            seen=self.tensor(users[:, None] * cache.places + view.places),
             cells=Cells(self.tensor(cell), queries),
-            bias=self._bias(_visible(table, slots, users, cell, shape)),
-            distances=self.tensor(_distances(table, slots, users, cell, shape))
+            bias=self._bias(visible),
+            distances=self.tensor(_distances(table, slots, users, cell, view, queries))
             if self.relative
             else None,
         )
@@ -79,28 +81,54 @@ class PassMaker:
         return bias.repeat(1, 1, self.groups, 1)
 
 
+class _View(NamedTuple):
+    """The places that some user's tokens of a pass see: prompts, and ancestors of these tokens.
+
+    Attributes:
+        places: int64 [B, S]; a user's prompt, then what is seen of her tree; 0 where there is less.
+        token: int64 [seen], rows of the tokens that see a place of a tree.
+        column: int64 [seen], where that place is in `places`.
+    """
+
+    places: Int64
+    token: Int64
+    column: Int64
+
+
+def _view(table: SlotTable, slots: Int64, users: Int64, row: Int64) -> _View:
+    """Gather what is seen: a tree may be many times larger than what its newest tokens see."""
+    ancestors = table.ancestors[slots]
+    token, depth = np.nonzero(ancestors > 0)
+    width = int(table.grown.max()) + 1
+    keys, which = np.unique(row[token] * width + ancestors[token, depth], return_inverse=True)
+    owner, index = keys // width, keys % width
+    counts = np.bincount(owner, minlength=len(users))
+    column = table.prompt[users][owner] + positions(counts)
+    places = np.tile(np.arange(int((table.prompt[users] + counts).max())), (len(users), 1))
+    places[places >= table.prompt[users][:, None]] = 0
+    places[owner, column] = table.prompt[users][owner] - 1 + index
+    return _View(places, token, column[which])
+
+
 def _visible(
-    table: SlotTable, slots: Int64, users: Int64, cell: Int64, shape: tuple[int, int, int]
+    table: SlotTable, view: _View, users: Int64, cell: Int64, queries: int
 ) -> NDArray[np.bool_]:
-    """Which places the padded queries see: prompt, ancestors, themselves; bool [B, N, S]."""
-    count, queries, seen = shape
+    """Which of the gathered places the padded queries see; bool [B, N, S]."""
+    count, seen = view.places.shape
     prompt = np.arange(seen) < table.prompt[users][:, None]
     visible = np.repeat(prompt, queries, axis=0)
-    ancestors = table.ancestors[slots]
-    rows, columns = np.nonzero(ancestors > 0)
-    start = table.prompt[table.user[slots]] - 1
-    visible[cell[rows], start[rows] + ancestors[rows, columns]] = True
+    visible[cell[view.token], view.column] = True
     return visible.reshape(count, queries, seen)
 
 
 def _distances(
-    table: SlotTable, slots: Int64, users: Int64, cell: Int64, shape: tuple[int, int, int]
+    table: SlotTable, slots: Int64, users: Int64, cell: Int64, view: _View, queries: int
 ) -> Int64:
-    """Position of what is at each place, less that of the query; int64 [B, N, S]."""
-    count, queries, seen = shape
+    """Position of what is at each gathered place, less that of the query; int64 [B, N, S]."""
+    count = len(users)
     at = np.zeros(count * queries, dtype=np.int64)
     at[cell] = table.positions[slots]
-    distances: Int64 = table.positions_by_place(seen)[users][:, None] - at.reshape(
-        count, queries, 1
-    )
+    there = table.positions_by_place(int(view.places.max()) + 1)[users]
+    found = np.take_along_axis(there, view.places, axis=1)
+    distances: Int64 = found[:, None] - at.reshape(count, queries, 1)
     return distances
