@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait 
 _HISTORY_SHOWN = 10
 _NOT_EXACT = "The search{} was not exact: another title may belong here."
 
+_NOTHING = "Nothing that was written is a title that may be recommended."
+
 
 def prepared(report: "PrepareReport") -> RenderableType:
     """The funnel, the data card, and what to do next."""
@@ -112,7 +114,7 @@ def predicted(report: "PredictReport") -> RenderableType:
     """One table a person: what she chose, and what comes next; or where it was written."""
     if report.output is not None:
         said = Text(f"{len(report.users):,} users, k = {report.k}, written to {report.output}")
-        cut = sum(not user.get("exact", True) for user in report.users)
+        cut = sum(not user["exact"] for user in report.users)
         return Group(said, Text(_NOT_EXACT.format(f" for {cut:,} of them"), "dim")) if cut else said
     people = (part for user in report.users for part in _person(user))
     return Group(*people, Text(f"run {report.run}", style="dim"))
@@ -176,8 +178,8 @@ def _person(user: Mapping[str, Any]) -> Iterator[RenderableType]:
             f"{entry['score']:.2f}" if entry else "",
         )
     yield table
-    if not user.get("exact", True):
-        yield Text(_NOT_EXACT.format(""), style="dim")
+    if not user["exact"]:
+        yield Text(_NOT_EXACT.format("") if entries else _NOTHING, style="dim")
     yield from explained(entries)
 
 

@@ -16,7 +16,7 @@ def shown(report: PredictReport) -> str:
 
 def report_on(title: str, user_id: str = "7", output: Path | None = None) -> PredictReport:
     entry = {"rank": 1, "item_id": "1", "title": title, "score": -1.0}
-    person = {"user_id": user_id, "history": [title], "recommendations": [entry]}
+    person = {"user_id": user_id, "history": [title], "exact": True, "recommendations": [entry]}
     return PredictReport("nano-1", 1, [person], output)
 
 
@@ -29,3 +29,10 @@ def test_brackets_in_titles_and_ids_are_shown_as_they_are(text: str) -> None:
 def test_what_was_written_to_a_file_is_not_shown_again() -> None:
     said = shown(report_on("Heat", output=Path("[recs].csv")))
     assert said == "1 users, k = 1, written to [recs].csv\n"
+
+
+def test_it_is_said_when_free_text_names_nothing() -> None:
+    person = {"user_id": "7", "history": ["Heat"], "exact": False, "recommendations": []}
+    said = shown(PredictReport("nano-1", 1, [person], None))
+    assert "Nothing that was written is a title that may be recommended." in said
+    assert "another title" not in said
