@@ -1,5 +1,6 @@
 """`genrec predict`: titles for people, with a finished run."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,9 +113,10 @@ def _check(request: PredictRequest) -> None:
     if request.k < 1:
         raise UsageError(f"-k must be at least 1, not {request.k}")
     check_search(request.search)
-    if request.prior_weight is not None and (request.prior is None or request.prior_weight < 0):
+    weight = request.prior_weight
+    if weight is not None and (request.prior is None or not 0 <= weight < math.inf):
         raise UsageError(
-            f"--prior-weight {request.prior_weight:g} needs a --prior, and must not be negative"
+            f"--prior-weight {weight:g} needs a --prior, and must be a number from 0 on"
         )
     if request.prior is not None and (request.catalog or request.search.method == "free"):
         raise UsageError("a prior knows the dataset's items only, and needs the trie")

@@ -39,11 +39,17 @@ def choose_weight(system: Hybrid, dataset: Dataset, seed: int, progress: Progres
 def recall_weight(
     system: Hybrid, file: Path, dataset: Dataset, seed: int, progress: Progress
 ) -> None:
-    """Set a fitted hybrid's weight to what a file remembers, else choose it and write the file."""
-    if not file.exists():
+    """Set a fitted hybrid's weight to what a file remembers, else choose it and write the file.
+
+    A weight that was chosen with another search is chosen again.
+    """
+    search = system.run.describe()["search"]
+    kept = read_json(file) if file.exists() else {}
+    if kept.get("search") == search and "weight" in kept:
+        system.weight = float(kept["weight"])
+    else:
         choose_weight(system, dataset, seed, progress)
         figures = {str(weight): value for weight, value in system.validation.items()}
-        kept = {"weight": system.weight, "seed": seed, "users": USERS, "NDCG@10": figures}
-        write_json(file, {**kept, "versions": versions()})
-    system.weight = float(read_json(file)["weight"])
+        made = {"weight": system.weight, "search": search, "seed": seed, "users": USERS}
+        write_json(file, {**made, "NDCG@10": figures, "versions": versions()})
     progress.note(f"{system.name}: weight {system.weight:g}, chosen on validation items")

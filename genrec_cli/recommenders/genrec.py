@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,11 @@ from genrec_cli.decoding.explain import explain
 from genrec_cli.decoding.grounding import Grounder
 from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.ragged import BoolArray
-from genrec_cli.decoding.search import search
+from genrec_cli.decoding.search import EXACT, search
 from genrec_cli.language.run import LoadedRun, load_run
 from genrec_cli.language.serving.freely import write_freely
 from genrec_cli.language.wording import Explanation, worded
 from genrec_cli.recommenders.base import Items, Ranking, Scores
-
-EXACT: Final = SearchSettings()
 
 
 class GenRec:

@@ -11,15 +11,12 @@ import numpy as np
 
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.wording import Explanation
-from genrec_cli.recommenders.base import Items, Ranking, Recommender, Scores
+from genrec_cli.recommenders.base import Items, Ranking, Recommender, Scorer
 from genrec_cli.recommenders.genrec import GenRec
 
 
-class Prior(Recommender, Protocol):
+class Prior(Recommender, Scorer, Protocol):
     """A recommender that scores the whole catalog."""
-
-    def scores(self, histories: Sequence[Items]) -> Scores:
-        """Natural-log scores of every item, float32 [B, items]; -inf means never."""
 
 
 class Hybrid:
