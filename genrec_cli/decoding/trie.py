@@ -92,19 +92,6 @@ class TokenTrie:
         # Of equal types: searchsorted would copy all of `first_child` to compare it with int64.
         return np.searchsorted(self.first_child[:-1], _int32(nodes), side="right") - 1
 
-    def path(self, node: int) -> Int32:
-        """Tokens from the root to a node.
-
-        Example:
-            >>> trie = build_trie([[5, 7, 9], [6, 9]])
-            >>> trie.path(3).tolist(), trie.path(0).tolist()
-            ([5, 7], [])
-        """
-        nodes = np.full(self.depth[node], node, dtype=np.int32)
-        for place in range(len(nodes) - 1, 0, -1):
-            nodes[place - 1] = self.parent(nodes[place])
-        return self.token[nodes]
-
     def step(self, nodes: IntArray, tokens: IntArray) -> Int64:
         """Child of each node by a token, -1 where the token is not allowed (both [M])."""
         low = self.first_child[nodes].astype(np.int64)

@@ -38,13 +38,6 @@ class Corpus:
         return int(self.training.token_counts.sum())
 
 
-def make_encoder(
-    dataset: Dataset, tokenizer: Tokenizer, prompt: Prompt, max_length: int
-) -> Encoder:
-    """The encoder of a dataset's titles."""
-    return make_encoder_and_trie(dataset, tokenizer, prompt, max_length)[0]
-
-
 def make_encoder_and_trie(
     dataset: Dataset, tokenizer: Tokenizer, prompt: Prompt, max_length: int
 ) -> tuple[Encoder, TokenTrie]:

@@ -167,12 +167,3 @@ def test_parent_is_the_node_of_the_path_without_its_last_token(
     everywhere = np.arange(len(trie.token))
     for asked in (everywhere, everywhere[::-1], everywhere.astype(np.int32), everywhere[:0]):
         assert trie.parent(asked).tolist() == [expected[int(node)] for node in asked]
-
-
-@given(TITLES)
-def test_path_is_the_tokens_from_the_root(titles: list[tuple[int, ...]]) -> None:
-    trie = build_trie(titles)
-    found = {tuple(trie.path(node).tolist()): node for node in range(len(trie.token))}
-    assert found.keys() == tree_of(titles).keys()
-    assert found == paths(trie)
-    assert trie.path(0).dtype == trie.path(len(trie.token) - 1).dtype == np.int32

@@ -59,15 +59,22 @@ def test_a_loaded_trie_is_the_built_one_and_answers_as_it_does(
             np.testing.assert_array_equal(found, expected, strict=True)
 
 
+def tokens_to(trie: TokenTrie, node: int) -> np.ndarray:
+    """Tokens from the root to a node, which is not the root."""
+    way = [node]
+    while (before := int(trie.parent(np.array(way[-1:]))[0])) > 0:
+        way.append(before)
+    return trie.token[way[::-1]]
+
+
 ASKED: list[Callable[[TokenTrie, np.ndarray], np.ndarray]] = [
     lambda trie, nodes: trie.item_leaf,
     lambda trie, nodes: trie.n_children(nodes),
     lambda trie, nodes: trie.parent(nodes),
     lambda trie, nodes: trie.step(trie.parent(nodes[1:]), trie.token[1:]),
-    lambda trie, nodes: np.concatenate([trie.path(node) for node in nodes.tolist()]),
     lambda trie, nodes: np.concatenate([trie.allowed(node) for node in nodes.tolist()]),
     lambda trie, nodes: np.concatenate([trie.items(node) for node in nodes.tolist()]),
-    lambda trie, nodes: trie.walk(trie.path(nodes[-1]), np.array([0, trie.depth[-1]])),
+    lambda trie, nodes: trie.walk(tokens_to(trie, nodes[-1]), np.array([0, trie.depth[-1]])),
 ]
 
 
