@@ -198,7 +198,7 @@ def load(folder: Path, dataset: Dataset) -> tuple[Any, Tokenizer, Encoder]:
     settings, base = FinetuneSettings(**manifest["settings"]), Source(**manifest["base"])
     source = find_source(base.name) if base.kind == "gguf" else base
     saved = Source(base.name, "folder", str(folder / MODEL_FOLDER))
-    tokenizer = load_tokenizer(saved, dataset.titles, settings.instruction)
+    tokenizer = load_tokenizer(saved)
     prompt = Prompt.load(folder)
     encoder, _ = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
     place = Place(torch.device("cpu"), torch.float32)

@@ -80,7 +80,7 @@ def seconds(function: Callable[[], Any], times: int) -> float:
 
 def main(base_model: str = "smollm2", *sizes: str) -> None:
     """Print two lines a size."""
-    tokenizer = load_tokenizer(find_source(base_model), [], "")
+    tokenizer = load_tokenizer(find_source(base_model))
     tokenizer("warm up")
     for size in map(int, sizes or SIZES):
         report(tokenizer, make_titles(tokenizer, size, np.random.default_rng(0)))

@@ -19,7 +19,9 @@ from genrec_cli.core.errors import GenrecError, UsageError
 if TYPE_CHECKING:
     from genrec_cli.core.settings import SearchSettings
     from genrec_cli.core.workspace import Workspace
+    from genrec_cli.data.export import Format
     from genrec_cli.display.terminal import Terminal
+    from genrec_cli.language.handover.trained import ModelFormat
 
 app = typer.Typer(
     name="genrec",
@@ -70,11 +72,14 @@ class EngineName(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """Kinds of files that other toolkits read."""
+    """What other tools read: the first three hold a dataset, the others a run."""
 
     recbole = "recbole"
     csv = "csv"
     parquet = "parquet"
+    merged = "merged"
+    adapter = "adapter"
+    gguf_ready = "gguf-ready"
 
 
 class Quantize(StrEnum):
@@ -83,6 +88,13 @@ class Quantize(StrEnum):
     none = "none"
     nf4 = "nf4"
     int8 = "int8"
+
+
+class ObjectiveName(StrEnum):
+    """What a model is trained to write."""
+
+    next_title = "next-title"
+    paper = "paper"
 
 
 class SearchName(StrEnum):
@@ -129,6 +141,7 @@ MEANS = "Engine and memory"
 PEOPLE = "For whom; one of these"
 CANDIDATES = "What may be recommended"
 SEARCH = "Search"
+NEW_RUN = "Settings, without --run"
 SearchOption = Annotated[
     SearchName | None,
     typer.Option(
@@ -138,7 +151,7 @@ SearchOption = Annotated[
 NormaliserOption = Annotated[
     NormaliserName | None,
     typer.Option(
-        help="Scores as shares of the catalog's tokens (default), or of all.",
+        help="Scores as shares of the catalog's tokens, or of all; default: as trained.",
         rich_help_panel=SEARCH,
     ),
 ]
@@ -353,17 +366,33 @@ def finetune(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Settings: nano, cpu, 24gb, demo; default: by base model."),
+        typer.Option(help="Settings: nano, cpu, 24gb, demo, paper; default: by base model."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     quantize: Annotated[Quantize | None, typer.Option(help="Bits of the frozen weights.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over all targets.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Optimiser steps; 0: no training.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    micro_batch_size: Annotated[
-        int | None, typer.Option(help="Windows in memory at a time; divides batch_size.")
+    objective: Annotated[
+        ObjectiveName | None, typer.Option(help="What is written; default: next-title.")
+    ] = None,
+    mask_weight: Annotated[
+        float | None, typer.Option(help="Weight of masked-item prediction; default: 0.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Windows of history in one optimiser step.")
+    ] = None,
+    micro_batch_tokens: Annotated[
+        int | None, typer.Option(help="Tokens in memory at a time; default: as memory allows.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of order, dropout, new weights.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting, as KEY=VALUE; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="GPUs of this machine to train on; default: 1.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the newest unfinished run.")
@@ -378,23 +407,36 @@ def finetune(
 ) -> None:
     """Fine-tune a base model on the newest dataset.
 
-    Example: genrec finetune --base-model nano --epochs 4
+    Examples:
+    genrec finetune --base-model nano --epochs 4
+
+    genrec finetune --set normaliser=vocabulary --set patience=3
+
+    genrec finetune --base-model llama-7b --quantize nf4 --devices 4
     """
     with _session(as_json, quiet, debug) as (terminal, at):
         from genrec_cli.commands import finetune as command
-        from genrec_cli.display.tables import finetuned, plan_with_origins, planned
+        from genrec_cli.core.settings import with_settings
+        from genrec_cli.display.plans import finetuned, plan_with_origins, planned
         from genrec_cli.language.job import Request
+        from genrec_cli.language.launching import command_line, launch, must_launch
 
+        if must_launch(devices) and not dry_run:
+            raise typer.Exit(launch(devices or 1, command_line()))
         flags = {
             "base_model": base_model,
             "quantize": quantize.value if quantize else None,
             "epochs": epochs,
             "max_steps": max_steps,
             "learning_rate": learning_rate,
-            "micro_batch_size": micro_batch_size,
+            "objective": objective.value if objective else None,
+            "mask_weight": mask_weight,
+            "batch_size": batch_size,
+            "micro_batch_tokens": micro_batch_tokens,
             "seed": seed,
         }
-        request = Request(dataset, flags, config, preset, name, resume)
+        flags = with_settings(flags, setting or [])
+        request = Request(dataset, flags, config, preset, name, resume, devices)
         if dry_run:
             plan = command.plan(at(workspace), request, terminal.progress)
             terminal.show(plan.document(), plan_with_origins(plan))
@@ -402,7 +444,8 @@ def finetune(
         report = command.finetune(
             at(workspace), request, terminal.progress, lambda plan: terminal.aside(planned(plan))
         )
-        terminal.show(report.document(), finetuned(report))
+        if report is not None:
+            terminal.show(report.document(), finetuned(report))
 
 
 @app.command()
@@ -548,10 +591,21 @@ def bench(
 @app.command()
 def export(
     dataset: Annotated[
-        str | None, typer.Argument(help="Name of the dataset; default: the newest.")
+        str | None,
+        typer.Argument(help="Name of the dataset, or of the run's; default: the newest."),
     ] = None,
     *,
-    file_format: Annotated[ExportFormat, typer.Option("--format", help="Kind of files.")],
+    file_format: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="Of a dataset: recbole, csv, parquet. Of a run: whole weights (merged), its "
+            "adapter, or weights for llama.cpp's converter (gguf-ready).",
+        ),
+    ],
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run to export; default: the newest.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to make; default: one in the workspace.")
     ] = None,
@@ -561,23 +615,90 @@ def export(
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a dataset's splits and items for other toolkits.
+    """Hand a dataset to other toolkits, or a run's model to other programs.
 
-    Example: genrec export ml-1m --format recbole
+    Examples:
+    genrec export ml-1m --format recbole
+
+    genrec export --run smollm2-1 --format merged
     """
     with _session(as_json, quiet, debug) as (terminal, at):
+        kind: Format | ModelFormat = file_format.value
+        if kind == "merged" or kind == "adapter" or kind == "gguf-ready":
+            from genrec_cli.commands import handover
+            from genrec_cli.display.tables import handed_over
+
+            request = handover.HandoverRequest(kind, run, dataset, output, force)
+            given = handover.hand_over(at(workspace), request, terminal.progress)
+            terminal.show(given.document(), handed_over(given))
+            return
         from genrec_cli.commands import export as command
         from genrec_cli.display.tables import exported
 
+        if run is not None:
+            raise UsageError(
+                f"--run names a run, and --format {kind} writes a dataset",
+                "leave it out, or name --format merged, adapter or gguf-ready",
+            )
         report = command.export_dataset(
-            at(workspace),
-            dataset,
-            file_format.value,
-            output=output,
-            force=force,
-            progress=terminal.progress,
+            at(workspace), dataset, kind, output=output, force=force, progress=terminal.progress
         )
         terminal.show(report.document(), exported(report))
+
+
+@app.command()
+def inspect(
+    *,
+    run: Annotated[
+        str | None,
+        typer.Option(help="Run to look into, finished or not; default: what finetune would train."),
+    ] = None,
+    dataset: DatasetOption = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="As in finetune.", rich_help_panel=NEW_RUN)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="As in finetune.", rich_help_panel=NEW_RUN)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="As in finetune.", rich_help_panel=NEW_RUN)
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="As in finetune.", metavar="KEY=VALUE", rich_help_panel=NEW_RUN),
+    ] = None,
+    user: Annotated[list[str] | None, typer.Option(help="User id; repeatable.")] = None,
+    examples: Annotated[
+        int, typer.Option(min=1, help="How many windows; of each --user, if some are named.")
+    ] = 3,
+    epoch: Annotated[int, typer.Option(min=1, help="In which epoch they are drawn.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of order, wordings, masks; default: the run's.")
+    ] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Show each token's id behind it.")] = False,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show training examples as the model sees them, token by token; no weights are loaded.
+
+    Examples:
+    genrec inspect --base-model smollm2 --set mask_weight=0.5
+
+    genrec inspect --run nano-1 --user 42 --epoch 2
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands import inspect as command
+        from genrec_cli.core.settings import with_settings
+        from genrec_cli.display.examples import inspected
+        from genrec_cli.language.job import Request
+
+        flags = with_settings({"base_model": base_model, "seed": seed}, setting or [])
+        new = Request(dataset, flags, config, preset)
+        request = command.InspectRequest(run, new, tuple(user or ()), examples, epoch)
+        report = command.inspect(at(workspace), request, terminal.progress)
+        terminal.show(report.document(), inspected(report, ids=ids))
 
 
 @app.command()

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genrec_cli.core.errors import UsageError
+from genrec_cli.core.exports import EXPORT_MANIFEST, new_export
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import versions
-from genrec_cli.core.workspace import Workspace, now, publish, write_json
+from genrec_cli.core.workspace import Workspace, now, write_json
 from genrec_cli.data.dataset import load_dataset
 from genrec_cli.data.export import Format, export
-
-_MANIFEST = "export.json"
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,8 @@ def export_dataset(
     """
     source = load_dataset(workspace.find_dataset(dataset))
     target = output or workspace.root / "export" / f"{source.name}-{kind}"
-    _refuse_foreign(target)
     command = f"genrec export {source.name} --format {kind}"
-    with publish(target, _MANIFEST, force=force, command=command) as staging:
+    with new_export(target, force=force, command=command) as staging:
         with progress.task(f"Writing {kind}", None, "events"):
             files = [path.name for path in export(source, kind, staging, target.name)]
         manifest = {
@@ -72,13 +69,5 @@ def export_dataset(
             "files": files,
             "versions": versions(),
         }
-        write_json(staging / _MANIFEST, manifest)
+        write_json(staging / EXPORT_MANIFEST, manifest)
     return ExportReport(source.name, kind, target, files)
-
-
-def _refuse_foreign(target: Path) -> None:
-    """A folder that an export would replace must be one that an export made."""
-    if target.is_dir() and any(target.iterdir()) and not (target / _MANIFEST).exists():
-        raise UsageError(f"{target} holds other files", "name a new folder with --output")
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is a file", "name a new folder with --output")

@@ -1,25 +1,38 @@
 """`genrec finetune`: a dataset and a base model become a run that can write titles."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from genrec_cli.core.errors import UsageError
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.provenance import Stopwatch, versions
 from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, now, write_json
+from genrec_cli.evaluation.charts.training import training_curve
+from genrec_cli.evaluation.validation import RankingValidation
+from genrec_cli.language.arguments import require_possible
 from genrec_cli.language.backbones.adapt import require_trainable, save_trained, trainable_model
 from genrec_cli.language.backbones.load import load_config, load_tokenizer, pin
+from genrec_cli.language.checkpoints import CHECKPOINTS
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place, best_place, peak_gpu_gb
 from genrec_cli.language.job import Job, Request, begun, identity, new_job, resumed_job
-from genrec_cli.language.plan import Plan, make_plan
-from genrec_cli.language.prompt import Prompt, Tokenizer
+from genrec_cli.language.metrics_log import METRICS_FILE, MetricsLog
+from genrec_cli.language.planning.levers import Lever
+from genrec_cli.language.planning.plan import Plan, make_plan
+from genrec_cli.language.planning.shortage import Shortage, refuse_unfitting
+from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.run import MODEL_FOLDER, RUN_FORMAT
-from genrec_cli.language.training import CHECKPOINTS, Trained, train
+from genrec_cli.language.team import Team, joined
+from genrec_cli.language.templates import prompts_of, texts_of
+from genrec_cli.language.trainer import Lesson
+from genrec_cli.language.training import Trained, train
 from genrec_cli.recommenders.baselines import BASELINES
+
+CURVE_FILE: Final = "training.svg"
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,8 @@ class PlanReport:
     job: Job
     place: Place
     plan: Plan
+    levers: tuple[Lever, ...] = ()
+    """What would help, if it does not fit the memory."""
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -39,6 +54,7 @@ class PlanReport:
             "device": str(self.place.device),
             "dtype": str(self.place.dtype).removeprefix("torch."),
             "plan": {**asdict(self.plan), "fits": self.plan.fits},
+            "levers": [asdict(lever) for lever in self.levers],
             "settings": {
                 key: {"value": value, "from": self.job.resolved.origins[key]}
                 for key, value in settings.items()
@@ -67,7 +83,8 @@ def plan(workspace: Workspace, request: Request, progress: Progress = SILENT) ->
     Raises:
         GenrecError: as `finetune` does for wrong settings, datasets or base models.
     """
-    return _prepare(_job(workspace, request, progress))[0]
+    job = _job(workspace, request, progress)
+    return _planned(job, _read(job), Team(size=request.devices or 1))
 
 
 def finetune(
@@ -75,7 +92,7 @@ def finetune(
     request: Request,
     progress: Progress = SILENT,
     announce: Announce | None = None,
-) -> FinetuneReport:
+) -> FinetuneReport | None:
     """Train a run, or go on with one.
 
     Args:
@@ -87,19 +104,43 @@ def finetune(
     Raises:
         UsageError: a setting does not exist or is not allowed.
         WorkspaceError: there is no dataset, the run's name is taken, or nothing is to be resumed.
-        ModelError: the base model cannot be had, or the training diverged.
+        ModelError: the base model cannot be had, memory does not suffice, or training diverged.
     """
+    with joined(request.devices) as team:
+        return _finetune(workspace, request, progress if team.first else SILENT, announce, team)
+
+
+def _finetune(
+    workspace: Workspace,
+    request: Request,
+    progress: Progress,
+    announce: Announce | None,
+    team: Team,
+) -> FinetuneReport | None:
     watch = Stopwatch()
-    report, corpus, tokenizer = _prepare(_job(workspace, request, progress))
-    job = report.job
-    if announce is not None:
+    # The name of a new run, and what depends on free memory, are the first process's to decide.
+    job = team.decided(lambda: _job(workspace, request, progress))
+    with team.first_goes_ahead():
+        tokenizer, corpus = _read(job)
+    report = team.decided(lambda: _planned(job, (tokenizer, corpus), team))
+    job, place = report.job, best_place()
+    if announce is not None and team.first:
         announce(report)
+    if not request.resume:  # what has run before may go on
+        refuse_unfitting(report.plan, report.levers)
     progress.note(f"loading {job.source.name}")
-    model = trainable_model(job.source, tokenizer, job.settings, report.place)
-    with begun(job, anew=not request.resume):
-        trained = train(model, corpus, job.settings, report.place, job.folder, progress)
+    shortage = Shortage(job, report.plan, tokenizer, corpus, place, team.size)
+    with team.first_goes_ahead(), shortage.explained(loading=True):
+        model = trainable_model(job.source, tokenizer, job.settings, place)
+    validate = RankingValidation(corpus, job.settings.normaliser)
+    lesson = Lesson(corpus, job.settings, report.plan.micro_batch_tokens, validate, team)
+    with _held(job, request, team):
+        with shortage.explained(loading=False):
+            trained = train(model, lesson, place, job.folder, progress)
+        if trained is None:
+            return None
         save_trained(model, tokenizer, job.folder / MODEL_FOLDER)
-        Prompt(job.settings.instruction).save(job.folder)
+        prompts_of(job.settings)[0].save(job.folder)
         manifest = _manifest(job, report, trained) | watch.cost()
         write_json(job.folder / RUN_MANIFEST, manifest)
         # Optimiser states take three times the model's size; only unfinished runs are resumed.
@@ -113,15 +154,49 @@ def _job(workspace: Workspace, request: Request, progress: Progress) -> Job:
     return (resumed_job if request.resume else new_job)(workspace, request, progress)
 
 
-def _prepare(job: Job) -> tuple[PlanReport, Corpus, Tokenizer]:
+_Text: TypeAlias = tuple[Tokenizer, Corpus]
+
+
+def _read(job: Job) -> _Text:
+    """The dataset as the base model's tokenizer writes it."""
+    require_trainable(job.source, job.settings)
+    texts = [*job.dataset.titles, *texts_of(job.settings)]
+    tokenizer = load_tokenizer(job.source, texts)
+    return tokenizer, make_corpus(job.dataset, tokenizer, job.settings)
+
+
+def _planned(job: Job, text: _Text, team: Team) -> PlanReport:
+    tokenizer, corpus = text
     settings, place = job.settings, best_place()
-    require_trainable(job.source, settings)
-    tokenizer = load_tokenizer(job.source, job.dataset.titles, settings.instruction)
-    corpus = make_corpus(job.dataset, tokenizer, settings)
+    require_possible(settings, place, team)
     config = load_config(job.source, tokenizer, settings.max_length)
-    plan = make_plan(corpus, config, settings, place)
-    pinned = replace(job, source=pin(job.source))
-    return PlanReport(pinned, place, plan), corpus, tokenizer
+    plan = make_plan(corpus, config, settings, place, devices=team.size)
+    # What depends on this machine's memory is fixed here, so that a resumed run goes on alike.
+    chosen = {
+        "micro_batch_tokens": plan.micro_batch_tokens,
+        "gradient_checkpointing": "on" if plan.gradient_checkpointing else "off",
+    }
+    decided = replace(job, source=pin(job.source), resolved=job.resolved.decided(chosen))
+    levers = Shortage(decided, plan, tokenizer, corpus, place, team.size).levers()
+    return PlanReport(decided, place, plan, levers)
+
+
+@contextmanager
+def _held(job: Job, request: Request, team: Team) -> Iterator[None]:
+    """Hold the run's folder, in which the first process writes; its curve is drawn at any end."""
+    if not team.first:
+        team.wait()
+        yield
+        return
+    with begun(job, anew=not request.resume):
+        team.wait()
+        try:
+            yield
+        finally:
+            lines = MetricsLog(job.folder / METRICS_FILE).lines()
+            curve = training_curve(lines, f"{job.folder.name} on {job.dataset.name}")
+            with suppress(OSError):  # a full disk has been reported
+                (job.folder / CURVE_FILE).write_text(curve, encoding="utf-8")
 
 
 def _manifest(job: Job, report: PlanReport, trained: Trained) -> dict[str, Any]:

@@ -6,12 +6,11 @@
     ├── DataError           raw files, datasets, ids, titles
     ├── ModelError          base models, adapters, memory, hardware
     ├── WorkspaceError      something is missing, unfinished or already there
+    ├── Stopped             exit code 130 or 143: stopped by a signal, and can be resumed
     └── UsageError          exit code 2: a wrong option or configuration key
 
 Everything else that escapes is a bug and keeps its traceback.
 """
-
-from typing import ClassVar
 
 
 class GenrecError(Exception):
@@ -22,7 +21,7 @@ class GenrecError(Exception):
         fix: what the user can do, preferably a command; None when the message says it all.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, fix: str | None = None) -> None:
         super().__init__(message)
@@ -45,7 +44,21 @@ class WorkspaceError(GenrecError):
     """A dataset, run or output that is missing, unfinished, or already there."""
 
 
+class Stopped(GenrecError):
+    """Long work that a signal has stopped; it can be resumed.
+
+    Args:
+        message: how far it came.
+        fix: the command that goes on.
+        signal: its number.
+    """
+
+    def __init__(self, message: str, fix: str, signal: int) -> None:
+        super().__init__(message, fix)
+        self.exit_code = 128 + signal
+
+
 class UsageError(GenrecError):
     """A wrong option, or a configuration key or value that does not exist."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code: int = 2

@@ -24,6 +24,10 @@ Repeats = Literal["keep", "first", "last"]
 SplitRule = Literal["leave-one-out", "global-time"]
 SearchMethod = Literal["exact", "beam", "free"]
 Normaliser = Literal["catalog", "vocabulary"]
+Objective = Literal["next-title", "paper"]
+Targets = Literal["all", "last"]
+Checkpointing = Literal["auto", "on", "off"]
+Optimizer = Literal["auto", "adamw", "adamw-8bit"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and transformers all take
 
@@ -82,30 +86,52 @@ class FinetuneSettings(Settings):
     """Names of the modules that get an adapter, or all-linear."""
     instruction: str = DEFAULT_INSTRUCTION
     """The line before the history; it is saved with the run, so serving reads the same."""
-    max_length: Annotated[int, Field(ge=16)] = 512
-    """Tokens in one window of history; older titles fall off, a target is never cut."""
+    objective: Objective = "next-title"
+    """Write the next title after a list of titles, or after the 2023 paper's instructions."""
+    targets: Targets = "all"
+    """Predict every title of a window, or only its last, with a window for each target."""
+    targets_per_user: Annotated[int, Field(ge=1)] | None = None
+    """Train on only so many of a user's targets, the newest; None: on all."""
     context_titles: Annotated[int, Field(ge=1)] = 1
     """Titles at the start of a history that are read but not predicted."""
+    normaliser: Normaliser = "catalog"
+    """Tokens that share a probability of one in the loss: those the trie allows, or all."""
+    catalog_head: bool = True
+    """Compute only logits of tokens that the trie allows; false: all of them, then mask them."""
+    mask_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of masked-item prediction, an auxiliary loss; 0 leaves it out."""
+    max_length: Annotated[int, Field(ge=16)] = 512
+    """Tokens in one window of history; older titles fall off, a target is never cut."""
     epochs: Annotated[float, Field(gt=0)] = 3
     """Passes over all training targets."""
     max_steps: Annotated[int, Field(ge=0)] | None = None
     """Stop after so many optimiser steps; None: as the epochs say; 0: save the model untrained."""
     batch_size: Annotated[int, Field(ge=1)] = 16
-    """Windows of history in one optimiser step."""
-    micro_batch_size: Annotated[int, Field(ge=1)] = 4
-    """Windows in memory at a time; must divide the batch size."""
+    """Windows of history in one optimiser step, on all devices together."""
+    micro_batch_tokens: Annotated[int, Field(ge=16)] | None = None
+    """Tokens in memory at a time; None: as memory allows. The batch stays what it is."""
+    packing: bool = True
+    """Join windows without padding; false: pad them to the longest of their micro-batch."""
+    gradient_checkpointing: Checkpointing = "auto"
+    """Compute activations twice instead of keeping them; auto: when they would not fit."""
+    optimizer: Optimizer = "auto"
+    """AdamW, fused, or paged with moments in 8 bits; auto: 8 bits if a GPU trains every weight."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """Peak learning rate of AdamW; linear warm-up, then cosine decay to zero."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Share of the steps that warm up."""
+    warmup: Annotated[float, Field(ge=0)] = 0.05
+    """Steps that warm up, if 1 or more; else their share of all."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """AdamW's decoupled weight decay."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Attention dropout of the backbone."""
     evaluations: Annotated[int, Field(ge=1)] = 5
-    """How often in a run the validation loss is measured and a checkpoint saved."""
+    """How often in a run the validation items are ranked and a checkpoint is saved."""
     validation_users: Annotated[int, Field(ge=1)] = 500
-    """Users, drawn by the seed, whose validation item is predicted at every evaluation."""
+    """Users, drawn by the seed, whose validation item is ranked at every evaluation."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many evaluations without a better NDCG@10; None: never."""
+    report_to: tuple[str, ...] = ("auto",)
+    """Trackers: tensorboard, wandb, mlflow, trackio; auto: TensorBoard if installed; none."""
     seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
 
@@ -117,8 +143,11 @@ class SearchSettings(Settings):
     """Best-first, which finds the true top k; a beam, which may miss some; or no trie at all."""
     beams: Annotated[int, Field(ge=1)] = 64
     """Width of the beam, if there is one; k if that is more."""
-    over: Normaliser = "catalog"
-    """Tokens that share a probability of one: those the trie allows, as in training, or all."""
+    over: Normaliser | None = None
+    """Tokens that share a probability of one: those the trie allows, or all; None: as in training.
+
+    A search that knows of no training takes those that the trie allows.
+    """
     budget: Annotated[int, Field(ge=1)] | None = None
     """Tokens run behind one user's prompt before the exact search settles for the best found."""
     milliseconds: Annotated[float, Field(gt=0)] | None = None
@@ -153,6 +182,12 @@ class Resolved(Generic[S]):
     settings: S
     origins: Mapping[str, str]
 
+    def decided(self, values: Mapping[str, Any]) -> "Resolved[S]":
+        """With values that this machine decides on, where they are others than those here."""
+        new = {key: value for key, value in values.items() if getattr(self.settings, key) != value}
+        origins = dict.fromkeys(new, "this machine")
+        return Resolved(self.settings.model_copy(update=new), {**self.origins, **origins})
+
 
 def resolve(model: type[S], layers: Sequence[Layer]) -> Resolved[S]:
     """Merge layers, later ones winning, and validate the result.
@@ -183,6 +218,31 @@ def resolve(model: type[S], layers: Sequence[Layer]) -> Resolved[S]:
         return Resolved(model(**values), origins)
     except ValidationError as error:
         raise _wrong_value(error, origins) from None
+
+
+def with_settings(flags: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:
+    """Flags, and settings given as KEY=VALUE, the value as in a YAML file.
+
+    Raises:
+        UsageError: one is no such pair, or is given twice.
+
+    Example:
+        >>> with_settings({"epochs": None}, ["packing=false", "epochs=0.5"])
+        {'epochs': 0.5, 'packing': False}
+    """
+    values = dict(flags)
+    for text in given:
+        key, equals, value = text.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals:
+            raise UsageError(f"--set {text} is no KEY=VALUE", "as in --set packing=false")
+        if values.get(key) is not None:
+            raise UsageError(f"'{key}' is given twice on the command line", "leave one out")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"--set {text}: {value!r} is no value", "as in a YAML file") from None
+    return values
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

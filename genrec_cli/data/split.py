@@ -109,8 +109,11 @@ class Cases:
     def batches(self, size: int) -> Iterator["Cases"]:
         """The same cases, so many at a time."""
         for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield Cases(self.rows[part], self.histories[part], self.targets[part])
+            yield self.part(slice(start, start + size))
+
+    def part(self, part: slice) -> "Cases":
+        """Some of the cases."""
+        return Cases(self.rows[part], self.histories[part], self.targets[part])
 
 
 def training_part(dataset: "Dataset", row: int) -> Items:

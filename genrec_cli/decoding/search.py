@@ -84,7 +84,7 @@ def best_first(
     titles that it has, which ends within the depth of the trie, and `exact` is false for her.
     """
     candidates = Candidates(trie, question, session.users)
-    expander = Expander(session, trie, settings.over, effort.chunk, effort.room)
+    expander = Expander(session, trie, settings.over or "catalog", effort.chunk, effort.room)
     clock = _Clock(settings, session.users)
     exact = np.ones(session.users, dtype=bool)
     opened, titles = none(), none()
@@ -117,7 +117,7 @@ def beam_search(
     those it finds are true. `exact` says of whom nothing was ever dropped that could have mattered.
     """
     candidates = Candidates(trie, question, session.users)
-    expander = Expander(session, trie, settings.over, effort.chunk, effort.room)
+    expander = Expander(session, trie, settings.over or "catalog", effort.chunk, effort.room)
     exact = np.ones(session.users, dtype=bool)
     dropped = np.full(session.users, -np.inf)  # the best bound that the beam let go
     pool = candidates.among(expander.first())

@@ -14,7 +14,7 @@ from genrec_cli.display.explanations import explained
 if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
     from genrec_cli.commands.bench import BenchReport
     from genrec_cli.commands.export import ExportReport
-    from genrec_cli.commands.finetune import FinetuneReport, PlanReport
+    from genrec_cli.commands.handover import HandoverReport
     from genrec_cli.commands.predict import PredictReport
     from genrec_cli.commands.prepare import PrepareReport
     from genrec_cli.data.rawlog import TimeUnit
@@ -28,11 +28,11 @@ _NOTHING = "Nothing that was written is a title that may be recommended."
 def prepared(report: "PrepareReport") -> RenderableType:
     """The funnel, the data card, and what to do next."""
     manifest = report.manifest
-    funnel = _table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
+    funnel = titled_table(f"Dataset {report.folder.name}", "step", "events", "users", "items")
     for stage in manifest["funnel"]:
         funnel.add_row(stage["step"], *(f"{stage[key]:,}" for key in ("rows", "users", "items")))
     title = "What to know before reading results"
-    card = _table(title, "what", "how much", "what it means", right=False)
+    card = titled_table(title, "what", "how much", "what it means", right=False)
     for finding in manifest["audit"]["findings"]:
         style = "yellow" if finding["warns"] else ""
         name, value = Text(finding["name"], style=style), Text(finding["value"], style=style)
@@ -42,7 +42,7 @@ def prepared(report: "PrepareReport") -> RenderableType:
     if cut:
         begins = [_moment(cut[part], manifest["time_unit"]) for part in ("validation", "test")]
         lines.append(f"Validation begins at {begins[0]}, test at {begins[1]}.")
-    return Group(funnel, card, *map(Text, lines), _next(report.folder, "genrec finetune"))
+    return Group(funnel, card, *map(Text, lines), next_step(report.folder, "genrec finetune"))
 
 
 def exported(report: "ExportReport") -> RenderableType:
@@ -51,63 +51,16 @@ def exported(report: "ExportReport") -> RenderableType:
     return Group(Text(text), Text(f"written to {report.folder}", style="dim"))
 
 
+def handed_over(report: "HandoverReport") -> RenderableType:
+    """What was written, and where; its README says the rest."""
+    text = f"run {report.run} as {report.format}: {', '.join(report.files)}"
+    where = f"written to {report.folder}; next: read its README.md"
+    return Group(Text(text), Text(where, style="dim"))
+
+
 def _moment(time: int, unit: "TimeUnit") -> str:
     """A point in time, in UTC."""
     return f"{datetime.fromtimestamp(time / PER_SECOND[unit], UTC):%Y-%m-%d %H:%M}"
-
-
-def planned(report: "PlanReport") -> RenderableType:
-    """What a run will train on and take, before it is loaded."""
-    job, plan = report.job, report.plan
-    table = _table(f"Plan: {job.source.name} on {job.dataset.name}", "what", "how much")
-    rows = {
-        "windows of history": f"{plan.windows:,}",
-        "targets an epoch": f"{plan.targets:,}",
-        "tokens an epoch": f"{plan.tokens:,}",
-        "optimiser steps": f"{plan.steps:,} of {job.settings.batch_size} windows",
-        "parameters, trained": f"{plan.parameters:,}, {plan.trainable:,}",
-        "device": f"{report.place.device}, {str(report.place.dtype).removeprefix('torch.')}",
-        "memory, estimated": f"{plan.memory_gb['total']:.1f} GB of {plan.available_gb:.1f} GB free",
-        "time, estimated": f"{_duration(plan.hours)} and evaluations",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    if plan.fits:
-        return table
-    warning = (
-        "This may not fit: lower --micro-batch-size or max_length, or load with --quantize nf4."
-    )
-    return Group(table, Text(warning, style="bold yellow"))
-
-
-def plan_with_origins(report: "PlanReport") -> RenderableType:
-    """The plan, its memory by part, and where each setting came from."""
-    memory = _table("Memory, estimated", "part", "GB")
-    for part, size in report.plan.memory_gb.items():
-        memory.add_row(part, f"{size:.2f}")
-    settings = _table("Settings", "name", "value", "from", right=False)
-    for name, entry in report.document()["settings"].items():
-        origin = entry["from"]
-        style = "dim" if origin == "default" else ""
-        settings.add_row(name, Text(str(entry["value"])), Text(origin), style=style)
-    return Group(planned(report), memory, settings)
-
-
-def finetuned(report: "FinetuneReport") -> RenderableType:
-    """What training reached, and what to do next."""
-    manifest = report.manifest
-    trained = manifest["trained"]
-    table = _table(f"Run {report.folder.name}", "what", "value")
-    rows = {
-        "validation loss before": f"{trained['loss_before']:.3f} nats a title",
-        "validation loss, best": f"{trained['loss']:.3f} nats a title, "
-        f"at step {trained['best_step']} of {trained['steps']}",
-        "wall time": _duration(manifest["wall_seconds"] / 3600),
-        "peak memory": f"{manifest['peak_gb']:.1f} GB",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return Group(table, _next(report.folder, "genrec predict --user ID   and   genrec bench"))
 
 
 def predicted(report: "PredictReport") -> RenderableType:
@@ -129,7 +82,7 @@ def benched(report: "BenchReport") -> RenderableType:
     metrics = [key for key in metrics if key not in shares or any(row[key] < 1 for row in rows)]
     protocol = report.manifest["protocol"]
     title = f"{report.manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
-    table = _table(title, "system", *metrics, "seconds")
+    table = titled_table(title, "system", *metrics, "seconds")
     best = {metric: max(row[metric] for row in rows) for metric in metrics}
     for row in rows:
         table.add_row(
@@ -183,7 +136,8 @@ def _person(user: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield from explained(entries)
 
 
-def _table(title: str, first: str, *others: str, right: bool = True) -> Table:
+def titled_table(title: str, first: str, *others: str, right: bool = True) -> Table:
+    """An empty table; columns but the first stand to the right."""
     # Text, here and wherever a name or a title is shown: a string's [brackets] would be markup.
     table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
     table.add_column(first, overflow="fold")
@@ -192,12 +146,6 @@ def _table(title: str, first: str, *others: str, right: bool = True) -> Table:
     return table
 
 
-def _next(folder: Any, command: str) -> Text:
+def next_step(folder: Any, command: str) -> Text:
+    """Where something was written, and what to do with it."""
     return Text(f"written to {folder}; next: {command}", style="dim")
-
-
-def _duration(hours: float) -> str:
-    minutes = hours * 60
-    if minutes < 1:
-        return f"{minutes * 60:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"

@@ -1,14 +1,18 @@
-"""A dataset as a language model reads it: one tokenizer, one trie, windows for two purposes."""
+"""A dataset as a language model reads it: one tokenizer, one trie, examples for two purposes."""
 
 from dataclasses import dataclass
 
+from genrec_cli.core.errors import DataError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import held_out, sample_rows
+from genrec_cli.data.split import Cases, held_out, sample_rows
 from genrec_cli.decoding.trie import TokenTrie
+from genrec_cli.language.examples import Example, TrainingExamples, Writer
+from genrec_cli.language.masking import Masking
 from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer
+from genrec_cli.language.templates import prompts_of
 from genrec_cli.language.tokenised import tokenised
-from genrec_cli.language.windows import WindowDataset, held_out_windows, training_windows
+from genrec_cli.language.windows import held_out_windows, training_windows
 
 
 @dataclass(frozen=True)
@@ -16,26 +20,18 @@ class Corpus:
     """What training needs of a dataset.
 
     Attributes:
-        encoder: writes histories.
+        encoder: writes histories as serving will.
         trie: of the catalog's titles.
         training: windows over every user's training part.
-        validation: the validation item of a seeded sample of users.
+        cases: the validation item of a seeded sample of users.
+        validation: these cases as examples.
     """
 
     encoder: Encoder
     trie: TokenTrie
-    training: WindowDataset
-    validation: WindowDataset
-
-    @property
-    def targets(self) -> int:
-        """Titles predicted in one epoch."""
-        return sum(window.targets for window in self.training.windows)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens read in one epoch, without padding."""
-        return int(self.training.token_counts.sum())
+    training: TrainingExamples
+    cases: Cases
+    validation: list[Example]
 
 
 def make_encoder_and_trie(
@@ -43,21 +39,37 @@ def make_encoder_and_trie(
 ) -> tuple[Encoder, TokenTrie]:
     """The encoder of a dataset's titles, and their trie: item i of one is item i of the other."""
     titles, trie = tokenised(dataset.titles, tokenizer, dataset.folder)
-    return Encoder(prompt.head(tokenizer), titles, max_length), trie
+    head, tail = prompt.around(tokenizer)
+    return Encoder(head, titles, max_length, tail), trie
 
 
 def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettings) -> Corpus:
-    """Tokenise a dataset and cut it into windows."""
-    prompt = Prompt(settings.instruction)
-    encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
-    nodes = trie.walk(encoder.titles.flat, encoder.titles.offsets)
+    """Tokenise a dataset and cut it into windows.
+
+    Raises:
+        DataError: nothing could be trained on, or nothing validated.
+    """
+    titles, trie = tokenised(dataset.titles, tokenizer, dataset.folder)
+    around = [prompt.around(tokenizer) for prompt in prompts_of(settings)]
+    encoders = [Encoder(head, titles, settings.max_length, tail) for head, tail in around]
+    nodes = trie.walk(titles.flat, titles.offsets)
+    writers = [Writer(encoder, nodes) for encoder in encoders]
+    # Windows must fit with every wording.
+    tightest = min(encoders, key=lambda encoder: encoder.room)
+    windows = training_windows(dataset, tightest, settings)
+    masking = Masking.of(tokenizer) if settings.mask_weight else None
     rows = sample_rows(dataset, "validation", settings.validation_users, settings.seed)
     cases = held_out(dataset, "validation", rows)
+    if not windows:
+        raise DataError(
+            f"dataset '{dataset.name}' has nothing to train on: no user's training part has more "
+            f"than context_titles = {settings.context_titles} titles",
+            "lower context_titles, or prepare the dataset with more history",
+        )
     return Corpus(
-        encoder=encoder,
+        encoder=encoders[0],
         trie=trie,
-        training=WindowDataset(
-            training_windows(dataset, encoder, settings.context_titles), encoder, nodes
-        ),
-        validation=WindowDataset(held_out_windows(cases, encoder), encoder, nodes),
+        training=TrainingExamples(windows, writers, settings.seed, masking),
+        cases=cases,
+        validation=[writers[0].next_titles(w) for w in held_out_windows(cases, encoders[0])],
     )

@@ -1,5 +1,6 @@
 """What this machine computes with."""
 
+import ctypes
 from dataclasses import dataclass
 
 import psutil
@@ -50,6 +51,13 @@ def peak_gpu_gb() -> float | None:
     if not torch.cuda.is_available():
         return None
     return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+
+
+def give_back_memory() -> None:
+    """Hand freed memory back to the system; glibc keeps twice what tensors of many sizes need."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def hardware() -> Hardware:

@@ -21,6 +21,7 @@ from genrec_cli.core.workspace import (
 from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.language.backbones.choose import default_base_model, default_preset
 from genrec_cli.language.backbones.names import Source, find_source
+from genrec_cli.language.run import RUN_FORMAT
 from genrec_cli.presets import PRESETS
 
 SETTINGS_FILE = "settings.json"
@@ -37,6 +38,7 @@ class Request:
         preset: name; None: chosen by base model and hardware.
         name: of the run; None: base model and number.
         resume: go on with the newest run that did not finish.
+        devices: on each machine; None: as many as the launcher has started, or one.
     """
 
     dataset: str | None = None
@@ -45,6 +47,7 @@ class Request:
     preset: str | None = None
     name: str | None = None
     resume: bool = False
+    devices: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,18 +104,7 @@ def _resolve(request: Request, progress: Progress) -> Resolved[FinetuneSettings]
     if request.preset is None:
         named = [_preset(default_preset(base.settings.base_model)), *named]
     layers = [*named, config, flags]
-    return _checked(resolve(FinetuneSettings, layers))
-
-
-def _checked(resolved: Resolved[FinetuneSettings]) -> Resolved[FinetuneSettings]:
-    settings = resolved.settings
-    if settings.batch_size % settings.micro_batch_size:
-        raise UsageError(
-            f"micro_batch_size {settings.micro_batch_size} does not divide batch_size "
-            f"{settings.batch_size}",
-            "the effective batch is kept exact: choose a divisor",
-        )
-    return resolved
+    return resolve(FinetuneSettings, layers)
 
 
 def _preset(name: str) -> Layer:
@@ -130,6 +122,11 @@ def resumed_job(workspace: Workspace, request: Request, progress: Progress) -> J
     dataset = load_dataset(workspace.find_dataset(request.dataset))
     folder = _unfinished(workspace.runs(dataset.name), request.name)
     begun = read_json(folder / SETTINGS_FILE)
+    if begun.get("format") != RUN_FORMAT:
+        raise WorkspaceError(
+            f"run '{folder.name}' was begun by another version of genrec, whose settings differ",
+            "start a new run without --resume",
+        )
     if begun["dataset_hash"] != dataset.hash:
         raise WorkspaceError(
             f"run '{folder.name}' was begun on another version of dataset '{dataset.name}'",
@@ -169,7 +166,7 @@ def begun(job: Job, *, anew: bool) -> Iterator[None]:
     with locked(job.folder):
         if anew:
             origins = dict(job.resolved.origins)
-            settings = {"created": now(), **identity(job), "origins": origins}
+            settings = {"format": RUN_FORMAT, "created": now(), **identity(job), "origins": origins}
             write_json(job.folder / SETTINGS_FILE, settings)
         yield
 

@@ -25,11 +25,12 @@ def tokenise_new_titles(
     tokens = tokenise_titles(tokenizer, titles)
     history = int(encoder.titles.lengths.max())
     longest = int(np.argmax(tokens.lengths))
-    if len(encoder.head) + history + tokens.lengths[longest] > encoder.max_length:
+    if history + tokens.lengths[longest] > encoder.room:
         raise DataError(
             f"title {titles[longest]!r} takes {tokens.lengths[longest]} tokens; with the "
-            f"instruction's {len(encoder.head)} and a history title's {history} that is more than "
-            f"the max_length of {encoder.max_length} that the run was trained with",
+            f"instruction's {encoder.max_length - encoder.room} and a history title's {history} "
+            f"that is more than the max_length of {encoder.max_length} that the run was trained "
+            "with",
             "give the item a shorter title",
         )
     return tokens

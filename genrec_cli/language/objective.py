@@ -3,91 +3,97 @@
 At each token of a target title the distribution runs over the children of the trie node reached
 so far (MSL, Wang et al. 2025; the same distribution that the search uses), so the probabilities
 of all titles sum to one. Forced tokens have probability one and need no logits, and only
-language-model head rows of tokens that occur in titles are ever computed.
+language-model head rows of tokens that are allowed are ever computed.
 
-Shapes: B windows, L positions, M decisions (target tokens chosen among several), D width,
-V tokens that occur in titles.
+Shapes: T tokens, M decisions (target tokens chosen among several), D width.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
+from genrec_cli.core.settings import Normaliser
 from genrec_cli.decoding.trie import TokenTrie
+from genrec_cli.language.choices import Choices, TrieChoices, VocabularyChoices
+from genrec_cli.language.headloss import HeadLoss
+from genrec_cli.language.packing import ATTENTION, Pack
 
 
-class TrieLoss(nn.Module):
-    """Negative log-probability of titles, summed, in nats.
+class TitleLoss:
+    """Negative log-probability of titles, in nats.
 
     Args:
         trie: the catalog; its nodes number the positions of targets.
+        normaliser: tokens that share a probability of one.
+        catalog_head: compute only logits of tokens that are allowed.
     """
 
-    first_child: Tensor
-    child_column: Tensor
-    vocabulary: Tensor
+    def __init__(
+        self, trie: TokenTrie, normaliser: Normaliser = "catalog", *, catalog_head: bool = True
+    ) -> None:
+        self._choices: Choices = TrieChoices(trie)
+        if normaliser == "vocabulary" or not catalog_head:
+            self._choices = VocabularyChoices(trie if normaliser == "catalog" else None)
 
-    def __init__(self, trie: TokenTrie) -> None:
-        super().__init__()
-        vocabulary, columns = np.unique(trie.token[1:], return_inverse=True)
-        # The root has no token; the column in its place is never read.
-        child_column = np.concatenate([[0], columns])
-        for name, array in (
-            ("first_child", trie.first_child),
-            ("child_column", child_column),
-            ("vocabulary", vocabulary),
-        ):
-            self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
-
-    def forward(self, hidden: Tensor, input_ids: Tensor, nodes: Tensor, head: Tensor) -> Tensor:
-        """Sum of -log p over the target titles of a batch.
+    def __call__(self, hidden_TD: Tensor, pack: Pack, head: Tensor) -> Tensor:
+        """Weighted sum of -log p over the target tokens of a pack.
 
         Args:
-            hidden: last hidden states, [B, L, D].
-            input_ids: int64, [B, L].
-            nodes: int64, [B, L]; the node at which the token of this position is chosen, -1 where
-                it is no target.
+            hidden_TD: last hidden states.
+            pack: what was read, on the CPU.
             head: weight of the language-model head, [vocabulary of the tokenizer, D].
         """
-        nodes = nodes[:, 1:]
-        children = self._children(nodes.clamp(min=0))
-        decided = (nodes >= 0) & (children > 1)
-        hidden_MD = hidden[:, :-1][decided].float()
-        nodes_M, tokens_M = nodes[decided], input_ids[:, 1:][decided]
-        logits_MV = hidden_MD @ head[self.vocabulary].float().T
-        logits_MV = logits_MV.masked_fill(~self._allowed(nodes_M), -torch.inf)
-        columns_M = torch.searchsorted(self.vocabulary, tokens_M)
-        return nn.functional.cross_entropy(logits_MV, columns_M, reduction="sum")
-
-    def _children(self, nodes: Tensor) -> Tensor:
-        return self.first_child[nodes + 1] - self.first_child[nodes]
-
-    def _allowed(self, nodes_M: Tensor) -> Tensor:
-        """Which tokens may be chosen at each node, bool [M, V]."""
-        counts_M = self._children(nodes_M)
-        rows_T = torch.repeat_interleave(
-            torch.arange(len(nodes_M), device=nodes_M.device), counts_M
-        )
-        ends_M = torch.cumsum(counts_M, 0)
-        within_T = torch.arange(len(rows_T), device=nodes_M.device) - (ends_M - counts_M)[rows_T]
-        children_T = self.first_child[nodes_M][rows_T] + within_T
-        allowed_MV = torch.zeros(
-            (len(nodes_M), len(self.vocabulary)), dtype=torch.bool, device=nodes_M.device
-        )
-        allowed_MV[rows_T, self.child_column[children_T]] = True
-        return allowed_MV
+        # A token is chosen at the hidden state before it; the first of an example is no target.
+        chosen = self._choices(pack.nodes[1:], pack.tokens[1:], pack.weights[1:])
+        total: Tensor = HeadLoss.apply(hidden_TD[:-1], head, chosen)  # type: ignore[no-untyped-call]
+        return total
 
 
-def last_hidden(model: Any, input_ids: Tensor) -> Tensor:
-    """Hidden states before the language-model head, [B, L, D].
+class LossModel(nn.Module):
+    """A model that reads packs and gives their loss; what the Trainer runs and DDP wraps.
 
-    The head itself is left out: `TrieLoss` computes the few rows that it needs. Padding stands on
-    the right, where causal attention never sees it, so there is no mask.
+    Args:
+        network: a causal language model, PEFT or not.
+        loss: of its hidden states.
     """
-    states: Tensor = base_model(model).get_decoder()(input_ids=input_ids).last_hidden_state
-    return states
+
+    def __init__(self, network: Any, loss: TitleLoss) -> None:
+        super().__init__()
+        self.network = network
+        self._loss = loss
+
+    def forward(self, pack: Pack) -> Tensor:
+        """Weighted sum of -log p over the targets of a pack."""
+        hidden = packed_hidden(self.network, pack)
+        return self._loss(hidden, pack, head_weight(self.network))
+
+
+def packed_hidden(network: Any, pack: Pack) -> Tensor:
+    """Hidden states before the language-model head, [T, D]."""
+    decoder = base_model(network).get_decoder()
+    # A gradient-checkpointed layer reads the name again in the backward pass, so it stays.
+    decoder.config._attn_implementation = ATTENTION
+    device = head_weight(network).device
+    states: Tensor = decoder(
+        input_ids=pack.tokens[None].to(device),
+        position_ids=pack.positions()[None].to(device),
+        use_cache=False,
+        pack=pack,
+    ).last_hidden_state
+    return states[0]
+
+
+@contextmanager
+def attention_restored(network: Any) -> Iterator[None]:
+    """Let a model that reads packs meanwhile read other texts afterwards."""
+    config = base_model(network).get_decoder().config
+    before = config._attn_implementation
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
 def head_weight(model: Any) -> Tensor:

@@ -1,13 +1,14 @@
 """The one prompt: training, evaluation and serving all read histories through it.
 
-A history is written one title a line under an instruction, and the model writes the next line.
+A history is written one title a line under an instruction, and the model writes the next line;
+`Prompt.after` may stand between the two.
 Titles are tokenised one by one, each with the end of its line, and joined as token ids: the ids
 that the model is trained on, that it is asked with and that the trie holds are the same.
 """
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,29 +48,32 @@ class TitleTokens:
 
 @dataclass(frozen=True)
 class Prompt:
-    """How a history becomes tokens.
+    """What stands around a history.
 
     Attributes:
-        instruction: the line before the history.
+        before: text before the first title.
+        after: text between the last title and the one to be written.
     """
 
-    instruction: str
+    before: str
+    after: str = ""
 
-    def head(self, tokenizer: Tokenizer) -> TokenIds:
-        """Ids before the first title: what the tokenizer begins a text with, the instruction."""
-        ids = tokenizer.encode(f"{self.instruction}\n")
-        while ids and ids[-1] == tokenizer.eos_token_id != end_of_title(tokenizer):
-            ids.pop()
-        return np.array(ids, dtype=np.int32)
+    def around(self, tokenizer: Tokenizer) -> tuple[TokenIds, TokenIds]:
+        """Ids before and after a history; the tokenizer's own begin of a text is before it."""
+        head = tokenizer.encode(self.before)
+        while head and head[-1] == tokenizer.eos_token_id != end_of_title(tokenizer):
+            head.pop()
+        tail = tokenizer.encode(self.after, add_special_tokens=False) if self.after else []
+        return np.array(head, dtype=np.int32), np.array(tail, dtype=np.int32)
 
     def save(self, folder: Path) -> None:
         """Write `prompt.json`."""
-        write_json(folder / "prompt.json", {"instruction": self.instruction})
+        write_json(folder / "prompt.json", asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> "Prompt":
         """Read `prompt.json`."""
-        return cls(instruction=read_json(folder / "prompt.json")["instruction"])
+        return cls(**read_json(folder / "prompt.json"))
 
 
 def end_of_title(tokenizer: Tokenizer) -> int:
@@ -129,6 +133,10 @@ def _adds_nothing(tokenizer: Tokenizer) -> bool:
     return encode is not None and getattr(type(tokenizer), "_encode_plus", None) is encode
 
 
+def _nothing() -> TokenIds:
+    return np.empty(0, dtype=np.int32)
+
+
 @dataclass(frozen=True)
 class Encoder:
     """Writes histories as token ids, and never more than `max_length` of them with a title.
@@ -137,30 +145,38 @@ class Encoder:
         head: ids before the first title.
         titles: the catalog's titles.
         max_length: tokens in one window, the title to be written included.
+        tail: ids between the history and the title to be written.
     """
 
     head: TokenIds
     titles: TitleTokens
     max_length: int
+    tail: TokenIds = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         longest = int(self.titles.lengths.max())
-        if len(self.head) + 2 * longest > self.max_length:
+        around = self.max_length - self.room
+        if 2 * longest > self.room:
             raise DataError(
                 f"max_length {self.max_length} is too short: the instruction takes "
-                f"{len(self.head)} tokens, the longest title {longest}",
-                f"set max_length to {len(self.head) + 2 * longest} or more",
+                f"{around} tokens, the longest title {longest}",
+                f"set max_length to {around + 2 * longest} or more",
             )
 
+    @property
+    def room(self) -> int:
+        """Tokens that a history and the title after it may take."""
+        return self.max_length - len(self.head) - len(self.tail)
+
     def prompt(self, history: Sequence[int] | NDArray[np.int32]) -> list[int]:
-        """Ids of the head and of the newest titles that leave room for the longest title."""
-        kept = self.newest(history)
-        return [int(i) for part in (self.head, *(self.titles[int(h)] for h in kept)) for i in part]
+        """Ids of the newest titles that leave room for the longest one, and what is around them."""
+        titles = (self.titles[int(item)] for item in self.newest(history))
+        return [int(i) for part in (self.head, *titles, self.tail) for i in part]
 
     def newest(self, history: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int32]:
         """The part of a history that fits: the oldest items are cut."""
         items = np.asarray(history, dtype=np.int32)
-        room = self.max_length - len(self.head) - int(self.titles.lengths.max())
+        room = self.room - int(self.titles.lengths.max())
         from_newest = np.cumsum(self.titles.lengths[items[::-1]])
         fits = int(np.searchsorted(from_newest, room, side="right"))
         return items[len(items) - fits :]

@@ -1,14 +1,14 @@
 """Passes what transformers' Trainer says to our progress display and `metrics.jsonl`."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from genrec_cli.core.errors import ModelError
 from genrec_cli.core.progress import Task
 from genrec_cli.core.provenance import Stopwatch, peak_memory_gb
+from genrec_cli.language.hardware import give_back_memory, peak_gpu_gb
 from genrec_cli.language.metrics_log import MetricsLog
 
 
@@ -21,6 +21,7 @@ class Speed:
 
     tokens: int = 0
     targets: int = 0
+    steps: int = 0
     seconds: float = 0.0
 
 
@@ -56,9 +57,10 @@ class Report(TrainerCallback):
     ) -> None:
         """Move the bar."""
         self._speed.seconds += self._step.seconds
+        self._speed.steps += 1
         self._task.advance(1)
 
-    def on_log(
+    def on_log(  # a hundred times a run
         self,
         args: TrainingArguments,
         state: TrainerState,
@@ -68,15 +70,15 @@ class Report(TrainerCallback):
     ) -> None:
         """Show and record the training loss, or an evaluation."""
         logs = logs or {}
+        give_back_memory()
         if "eval_loss" in logs:
-            _require_finite("validation", logs["eval_loss"], state.global_step)
-            self._log.write({"step": state.global_step, "validation_loss": logs["eval_loss"]})
-            self._task.figures({"validation": f"{logs['eval_loss']:.3f}"})
+            figures = validation_figures(logs)
+            self._log.write({"step": state.global_step, **figures})
+            self._task.figures({name: f"{value:.4f}" for name, value in figures.items()})
         elif "loss" in logs:
             self._on_loss(state.global_step, logs)
 
     def _on_loss(self, step: int, logs: dict[str, float]) -> None:
-        _require_finite("training", logs["loss"], step)
         targets = self._speed.targets / self._speed.seconds
         tokens = self._speed.tokens / self._speed.seconds
         self._task.figures(
@@ -84,6 +86,7 @@ class Report(TrainerCallback):
                 "loss": f"{logs['loss']:.3f}",
                 "targets/s": f"{targets:,.0f}",
                 "tokens/s": f"{tokens:,.0f}",
+                "GB": f"{peak_gpu_gb() or peak_memory_gb():.1f}",
             }
         )
         self._log.write(
@@ -94,14 +97,21 @@ class Report(TrainerCallback):
                 "targets_per_second": round(targets, 2),
                 "tokens_per_second": round(tokens, 2),
                 "seconds": round(self._earlier + self._watch.seconds, 3),
-                "peak_gb": round(peak_memory_gb(), 3),
+                "peak_gb": round(peak_gpu_gb() or peak_memory_gb(), 3),
             }
         )
 
 
-def _require_finite(which: str, loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"the {which} loss is {loss} at step {step}: training has diverged",
-            "lower the learning rate; the last good checkpoint is kept",
-        )
+def validation_figures(logs: Mapping[str, float]) -> dict[str, float]:
+    """An evaluation of the Trainer in our words: `validation_loss`, `NDCG@10` and so on."""
+    ranked = {
+        key.removeprefix("eval_").replace("_at_", "@"): value
+        for key, value in logs.items()
+        if "_at_" in key
+    }
+    return {"validation_loss": logs["eval_loss"], **ranked}
+
+
+def choice(figures: Mapping[str, float]) -> float:
+    """What the best checkpoint is chosen by: NDCG@10, and of equal ones the smaller loss."""
+    return figures.get("NDCG@10", 0.0) - 1e-6 * figures["validation_loss"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.settings import FinetuneSettings
@@ -20,7 +20,7 @@ from genrec_cli.language.newtitles import tokenise_new_titles
 from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer
 from genrec_cli.language.serving.stepmodel import TreeModel
 
-RUN_FORMAT: Final = 1
+RUN_FORMAT: Final = 2
 MODEL_FOLDER: Final = "model"
 _MOST_USERS: Final = 64
 _LEAST_ROOM: Final = 256  # tokens behind a prompt, more than most searches need
@@ -95,16 +95,14 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     manifest = read_run(folder)
     require_same_dataset(manifest, dataset, folder.name)
     settings = FinetuneSettings(**manifest["settings"])
-    source = _found_again(Source(**manifest["base"]))
+    source = base_of(manifest)
     model_folder = folder / MODEL_FOLDER
     saved = Source(source.name, "folder", str(model_folder))
-    tokenizer = load_tokenizer(saved, dataset.titles, settings.instruction)
+    tokenizer = load_tokenizer(saved)
     prompt = Prompt.load(folder)
     encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
-    place = best_place()
-    network = load_trained(source, settings, place, model_folder)
-    model = TreeModel(network)
-    users, room = _shares(model, settings.max_length)
+    network = load_trained(source, settings, best_place(), model_folder)
+    asked = asking(network, settings.max_length)
     return LoadedRun(
         name=folder.name,
         manifest=manifest,
@@ -112,14 +110,37 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
         encoder=encoder,
         trie=trie,
         network=network,
-        model=model,
-        effort=replace(GPU if place.device.type == "cuda" else CPU, room=room),
-        users_at_once=users,
+        model=asked.model,
+        effort=asked.effort,
+        users_at_once=asked.users_at_once,
     )
 
 
-def _found_again(source: Source) -> Source:
+class Asking(NamedTuple):
+    """How a network is searched on this machine.
+
+    Attributes:
+        model: answers the search.
+        effort: how a search spends its time.
+        users_at_once: people whose prompts and trees fit the memory together.
+    """
+
+    model: TreeModel
+    effort: Effort
+    users_at_once: int
+
+
+def asking(network: Any, max_length: int) -> Asking:
+    """How to search a network in evaluation mode, whose prompts have so many tokens at most."""
+    model = TreeModel(network)
+    users, room = _shares(model, max_length)
+    on_gpu = next(network.parameters()).device.type == "cuda"
+    return Asking(model, replace(GPU if on_gpu else CPU, room=room), users)
+
+
+def base_of(manifest: Mapping[str, Any]) -> Source:
     """The base model of a run; a wheel's file lies elsewhere in another virtual environment."""
+    source = Source(**manifest["base"])
     if source.kind == "gguf" and not Path(source.location).is_file():
         return find_source(source.name)
     return source

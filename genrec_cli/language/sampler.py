@@ -1,52 +1,50 @@
-"""The order of training windows: random, known from seed and epoch, and with little padding."""
+"""The order of training windows: random, and known from the seed alone."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-
-_BATCHES_IN_A_POOL = 50
 
 
-class LengthGroupedOrder(torch.utils.data.Sampler[int]):
-    """Shuffles windows, then sorts by length within pools of some batches, then shuffles batches.
+class Draw(NamedTuple):
+    """One window to train on.
 
-    The order depends on nothing but the seed and the epoch, so a resumed run goes on with the
-    order that an uninterrupted one would have had.
+    Attributes:
+        epoch: how often every window has been drawn before.
+        window: its number.
+    """
+
+    epoch: int
+    window: int
+
+
+class EndlessOrder(torch.utils.data.Sampler[Draw]):
+    """Shuffled epochs, one after the other, as many draws as a run takes.
+
+    Batches go on across the end of an epoch, so each holds exactly as many windows as it should.
+    The order depends on nothing but the seed, so a resumed run goes on with the order that an
+    uninterrupted one would have had.
 
     Args:
-        lengths: tokens of each window.
-        batch_size: windows that are read together.
+        windows: how many there are.
+        draws: how many are drawn.
         seed: of the shuffling.
     """
 
-    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
-        self._lengths = lengths
-        self._batch_size = batch_size
+    def __init__(self, windows: int, draws: int, seed: int) -> None:
+        self._windows = windows
+        self._draws = draws
         self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is next; the Trainer calls this."""
-        self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._draws
 
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self._seed, self._epoch])
-        order = rng.permutation(len(self._lengths))
-        pool = self._batch_size * _BATCHES_IN_A_POOL
-        batches = []
-        for start in range(0, len(order), pool):
-            part = order[start : start + pool]
-            part = part[np.argsort(-self._lengths[part], kind="stable")]
-            batches += [
-                part[i : i + self._batch_size] for i in range(0, len(part), self._batch_size)
-            ]
-        whole = [batch for batch in batches if len(batch) == self._batch_size]
-        rest = [batch for batch in batches if len(batch) < self._batch_size]
-        # Batches that are not whole come last, else they would shift the bounds of all others.
-        for batch in [*(whole[i] for i in rng.permutation(len(whole))), *rest]:
-            yield from (int(i) for i in batch)
+    def __iter__(self) -> Iterator[Draw]:
+        left = self._draws
+        epoch = 0
+        while left > 0:
+            order = np.random.default_rng([self._seed, epoch]).permutation(self._windows)
+            yield from (Draw(epoch, int(window)) for window in order[:left])
+            left -= self._windows
+            epoch += 1

@@ -1,121 +1,216 @@
-"""transformers' Trainer with our windows, order and loss."""
+"""transformers' Trainer with our batches, loss and evaluation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
-from transformers import Trainer, TrainingArguments
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+from transformers import Trainer
 
+from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.language.hardware import Place
-from genrec_cli.language.objective import TrieLoss, head_weight, last_hidden
-from genrec_cli.language.reporting import Speed
-from genrec_cli.language.sampler import LengthGroupedOrder
-from genrec_cli.language.windows import WindowDataset, count_targets
+from genrec_cli.data.split import Cases
+from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.memory import is_out_of_memory
+from genrec_cli.language.objective import LossModel, TitleLoss
+from genrec_cli.language.packing import Counts, join, micro_batches, weighed
+from genrec_cli.language.reporting import Speed, choice, validation_figures
+from genrec_cli.language.sampler import EndlessOrder
+from genrec_cli.language.team import Team
 
-_LOGS = 100  # lines of metrics.jsonl in a run
+Validate = Callable[[Any, Cases], Mapping[str, float]]
+"""Ranks held-out items with a network: the sum over users of each metric, such as NDCG@10."""
+
+CHOICE: Final = "choice"
+"""Name of what the best checkpoint is chosen by."""
 
 
-class WindowTrainer(Trainer):
-    """Trains on windows; the loss is the mean over target titles of a whole optimiser step."""
+@dataclass(frozen=True)
+class Lesson:
+    """What a Trainer is to teach.
 
-    # Our loss is divided by the targets of all micro-batches together, so every title counts the
-    # same however they fall into micro-batches.
-    loss_is_scaled_for_ga = True
+    Attributes:
+        corpus: what is read.
+        settings: how.
+        micro_batch_tokens: tokens in memory at a time, to begin with.
+        validate: ranks the validation items.
+        team: the processes.
+    """
 
-    windows: WindowDataset
-    trie_loss: TrieLoss
+    corpus: Corpus
+    settings: FinetuneSettings
+    micro_batch_tokens: int
+    validate: Validate
+    team: Team = field(default_factory=Team)
+
+    @property
+    def loss(self) -> TitleLoss:
+        """The loss of its settings."""
+        settings = self.settings
+        return TitleLoss(self.corpus.trie, settings.normaliser, catalog_head=settings.catalog_head)
+
+
+class PackTrainer(Trainer):
+    """One batch is one optimiser step; it is cut into micro-batches as memory allows."""
+
+    lesson: Lesson
     speed: Speed
+    micro_batch_tokens: int
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedOrder:
-        """Our own order; the Trainer's length grouping does not survive a resume."""
-        return LengthGroupedOrder(
-            self.windows.token_counts,
-            self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps,
-            self.args.seed,
+    def prepare(self, lesson: Lesson, speed: Speed) -> None:
+        """Take what the Trainer's own constructor has no place for."""
+        self.lesson = lesson
+        self.speed = speed
+        self.micro_batch_tokens = lesson.micro_batch_tokens
+        self._title_loss = lesson.loss
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches on the CPU, where they are cut; each process gets its share of every one."""
+        size = self._train_batch_size
+        draws = self.args.max_steps * size * self.lesson.team.size
+        loader: Any = DataLoader(
+            self.lesson.corpus.training,
+            batch_size=size,
+            sampler=EndlessOrder(len(self.lesson.corpus.training), draws, self.args.seed),
+            collate_fn=join,
         )
+        shared: DataLoader[Any] = self.accelerator.prepare_data_loader(
+            loader, device_placement=False
+        )
+        return shared
 
     def _run_epoch(self, *args: Any, **options: Any) -> None:
         """Train, but not a run resumed after its last step: the Trainer would take one more."""
-        if self.state.global_step < self.state.max_steps:
+        if self.state.global_step < self.state.max_steps and not self.control.should_training_stop:
             super()._run_epoch(*args, **options)  # type: ignore[no-untyped-call]
 
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], torch.Tensor]:
-        """Micro-batches of one step, and how many titles they predict together."""
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        targets = sum((count_targets(b["nodes"]) for b in batches), torch.tensor(0))
-        self.speed.targets += int(targets)
-        self.speed.tokens += sum(int(b["lengths"].sum()) for b in batches)
-        return batches, targets.to(device)
+    def _finalize_training(self, *args: Any, **options: Any) -> Any:
+        """Load the best weights, which lie elsewhere if a resumed run's folder has been moved."""
+        best = Path(str(self.args.output_dir), f"checkpoint-{self.state.best_global_step}")
+        self.state.best_model_checkpoint = str(best) if best.is_dir() else None
+        return super()._finalize_training(*args, **options)  # type: ignore[no-untyped-call]
 
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """Nats a title."""
-        hidden = last_hidden(model, inputs["input_ids"])
-        total = self.trie_loss(hidden, inputs["input_ids"], inputs["nodes"], head_weight(model))
-        targets = (
-            count_targets(inputs["nodes"]) if num_items_in_batch is None else num_items_in_batch
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Wait for each other's files: the state that is written next says that all are there."""
+        super()._save_rng_state(output_dir)
+        self.lesson.team.wait()
+
+    def _wrap_model(self, model: nn.Module, *_: Any, **__: Any) -> nn.Module:
+        """What is run is the network with its loss; what is saved stays the network."""
+        if isinstance(model, LossModel | DistributedDataParallel):
+            return model
+        wrapped = LossModel(model, self._title_loss)
+        if self.lesson.team.size == 1:
+            return wrapped
+        device = self.args.device
+        return DistributedDataParallel(
+            wrapped, device_ids=[device] if device.type == "cuda" else None
         )
-        loss = total / targets
-        return (loss, {"loss": loss}) if return_outputs else loss
 
-    def prediction_step(
+    def training_step(
         self,
-        model: Any,
-        inputs: dict[str, torch.Tensor],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
-    ) -> tuple[torch.Tensor, None, None]:
-        """The loss alone: there are no predictions to gather."""
-        with torch.no_grad(), self.compute_loss_context_manager():
-            return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Gradients of one optimiser step; with less memory than thought, in smaller pieces.
 
+        Raises:
+            ModelError: the loss is not a number any more.
+        """
+        model.train()
+        step = self.state.global_step
+        batch = self._weighed(inputs)
+        while True:
+            try:
+                loss = self._accumulate(model, batch)
+                break
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                longest = int(batch["lengths"].max())
+                alone = self.lesson.team.size == 1
+                if not (is_out_of_memory(error) and alone and self.micro_batch_tokens > longest):
+                    raise
+            # Outside of `except`, where the error would keep the activations alive.
+            self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+            model.zero_grad()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        team = self.lesson.team
+        self._require_finite("training", team.summed([loss.item()])[0] / team.size, step + 1)
+        return loss
 
-def training_arguments(
-    checkpoints: Path, settings: FinetuneSettings, place: Place, steps: int
-) -> TrainingArguments:
-    """What the Trainer is told; steps are counted beforehand, in `planned_steps`."""
-    every = max(1, math.ceil(steps / settings.evaluations))
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        max_steps=max(1, steps),
-        per_device_train_batch_size=settings.micro_batch_size,
-        per_device_eval_batch_size=settings.micro_batch_size * 2,
-        gradient_accumulation_steps=settings.batch_size // settings.micro_batch_size,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=1.0,
-        bf16=place.dtype == torch.bfloat16,
-        use_cpu=place.device.type == "cpu",
-        seed=settings.seed,
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        logging_steps=max(1, steps // _LOGS),
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        label_names=["nodes"],
-        disable_tqdm=True,
-        report_to="none",
-        dataloader_pin_memory=place.device.type == "cuda",
-    )
-    # With several GPUs in sight the Trainer would split batches over them in threads
-    # (DataParallel), which neither our loss nor quantised weights survive.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
+    def _require_finite(self, which: str, loss: float, step: int) -> None:
+        if not math.isfinite(loss):
+            error = ModelError(
+                f"the {which} loss is {loss} at step {step}: training has diverged",
+                "lower the learning rate; the last good checkpoint is kept",
+            )
+            self.lesson.team.fail(error)
+
+    def _weighed(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The batch, its targets counted in all processes and weighed."""
+        mine, team = Counts.of(inputs), self.lesson.team
+        counts = Counts(*(round(count) for count in team.summed(mine)))
+        self.speed.targets += counts.next
+        self.speed.tokens += round(team.summed([len(inputs["tokens"])])[0])
+        batch = weighed(inputs, counts, self.lesson.settings.mask_weight)
+        # DDP takes the mean over processes; what is wanted is the sum.
+        return {**batch, "weights": batch["weights"] * team.size}
+
+    def _accumulate(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        packing = self.lesson.settings.packing
+        packs = list(micro_batches(batch, self.micro_batch_tokens, packing=packing))
+        total = torch.zeros((), device=self.args.device)
+        for number, pack in enumerate(packs, 1):
+            last = number == len(packs)
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                with self.accelerator.autocast():
+                    loss = model(pack)
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Loss and ranking of the validation items."""
+        network: Any = self.model
+        network.eval()
+        corpus, team = self.lesson.corpus, self.lesson.team
+        mine = slice(team.rank, None, team.size)
+        with torch.no_grad():
+            loss = self._loss_of(network, mine)
+            ranked = self.lesson.validate(network, corpus.cases.part(mine))
+        sums = team.summed([loss, *ranked.values()])
+        means = [total / len(corpus.validation) for total in sums]
+        # Trackers allow no @ in names.
+        names = ["loss", *(name.replace("@", "_at_") for name in ranked)]
+        metrics = {f"eval_{name}": mean for name, mean in zip(names, means, strict=True)}
+        self._require_finite("validation", means[0], self.state.global_step)
+        metrics[f"eval_{CHOICE}"] = choice(validation_figures(metrics))
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _loss_of(self, network: Any, part: slice) -> float:
+        """Sum of -log p over validation titles."""
+        model, total = LossModel(network, self._title_loss), 0.0
+        examples = self.lesson.corpus.validation[part]
+        if not examples:  # fewer users than processes
+            return total
+        batch = join([examples])
+        ones = {**batch, "weights": torch.ones(len(batch["tokens"]))}
+        for pack in micro_batches(ones, self.micro_batch_tokens, packing=True):
+            with self.accelerator.autocast():
+                total += float(model(pack))
+        return total
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted."""
+        return 0

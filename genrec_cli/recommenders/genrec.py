@@ -40,7 +40,10 @@ class GenRec:
 
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Load the run, which was trained by `genrec finetune`; nothing is random."""
-        self._run = load_run(self._folder, dataset)
+        self._run = run = load_run(self._folder, dataset)
+        if self._settings.over is None:
+            over = {"over": run.manifest["settings"]["normaliser"]}
+            self._settings = self._settings.model_copy(update=over)
         self._titles: Sequence[str] = dataset.titles
 
     def replace_catalog(self, titles: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ ISOLATED: Final = {
     "_TYPER_FORCE_DISABLE_TERMINAL": "1",
     "PYTHONIOENCODING": "utf-8",
 }
-TINY_RUN: Final = "validation_users: 8\nevaluations: 1\nbatch_size: 8\nmicro_batch_size: 8\n"
+TINY_RUN: Final = "validation_users: 8\nevaluations: 1\nbatch_size: 8\nmicro_batch_tokens: 2048\n"
 
 Row = Mapping[str, Any]
 
@@ -91,15 +91,19 @@ class Console:
         return Outcome(process.returncode, out, err)
 
     def start(
-        self, *args: str | Path, environment: Mapping[str, str] = MappingProxyType({})
+        self,
+        *args: str | Path,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        launcher: Sequence[str] = (),
     ) -> "subprocess.Popen[str]":
-        """Start a process of its own, to be killed or waited for."""
+        """Start a process group of its own, to be killed or waited for; by a launcher if named."""
         return subprocess.Popen(
-            [sys.executable, "-m", "genrec_cli", *map(str, args)],
+            [sys.executable, *launcher, "-m", "genrec_cli", *map(str, args)],
             env={**os.environ, **self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
 
 

@@ -14,7 +14,7 @@ from .console import Console
 COMMIT = "a" * 40
 REPO = "someone/tiny"
 TINY_LORA = (
-    "validation_users: 4\nevaluations: 1\nbatch_size: 4\nmicro_batch_size: 4\n"
+    "validation_users: 4\nevaluations: 1\nbatch_size: 4\nmicro_batch_tokens: 2048\n"
     "max_length: 192\nmax_steps: 1\n"
 )
 

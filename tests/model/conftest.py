@@ -27,4 +27,4 @@ def base(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Source:
 
 @pytest.fixture(scope="session")
 def tokenizer(base: Source, dataset: Dataset) -> Tokenizer:
-    return load_tokenizer(base, dataset.titles, "")
+    return load_tokenizer(base)

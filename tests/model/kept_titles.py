@@ -12,7 +12,7 @@ from genrec_cli.language.prompt import Tokenizer, tokenise_titles
 from genrec_cli.language.tokenised import FOLDER, Tokenised
 
 TITLES = ["Heat (1995)", "Alien (1979)", "Aliens (1986)", "Amélie (2001)"]
-NANO = train_tokenizer(TITLES, "")
+NANO = train_tokenizer(TITLES)
 
 
 def made(titles: Sequence[str], tokenizer: Tokenizer) -> Tokenised:

@@ -168,7 +168,7 @@ def test_a_hub_model_that_cannot_be_had_is_one_message_with_a_way_out_at_once() 
     start = time.monotonic()
     source = find_source("llama-7b")
     loads: list[Callable[[], object]] = [
-        lambda: load_tokenizer(source, [], ""),
+        lambda: load_tokenizer(source),
         lambda: load_config(source, None, 100),
         lambda: load_model(source, CPU, "none", 0.0),
     ]
@@ -206,11 +206,11 @@ def test_nanos_tokenizer_is_equal_for_equal_titles_and_survives_being_saved(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     source = find_source("nano")
-    first, again = (load_tokenizer(source, dataset.titles, "Titles:") for _ in range(2))
+    first, again = (load_tokenizer(source, [*dataset.titles, "Titles:\n"]) for _ in range(2))
     assert first.backend_tokenizer.to_str() == again.backend_tokenizer.to_str()
     first.save_pretrained(tmp_path)
     tiny_llama(len(first)).save_pretrained(tmp_path)
-    loaded = load_tokenizer(Source("run", "folder", str(tmp_path)), [], "")
+    loaded = load_tokenizer(Source("run", "folder", str(tmp_path)))
     texts = [*dataset.titles, "Amélie (2001)", "a\nb"]
     assert [loaded.encode(text) for text in texts] == [first.encode(text) for text in texts]
     assert len(tokenise_titles(loaded, dataset.titles).lengths) == len(dataset.titles)

@@ -36,7 +36,7 @@ def test_a_gguf_file_is_dequantised_once_whatever_a_kill_left_and_writes_sense(
     folder = gguf_cache(gguf)
     leave_partial(folder)
 
-    tokenizer = load_tokenizer(source, [], "")
+    tokenizer = load_tokenizer(source)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= made.keys()

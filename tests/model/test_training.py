@@ -1,44 +1,33 @@
-"""Training runs of some steps: they learn, keep the best weights, resume exactly, and say so."""
+"""Training runs of some steps: they learn, keep the best weights, and say so."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
-from tiny import CPU, Steps, settings_for, tiny_llama
+from lessons import (
+    Run,
+    Scripted,
+    assert_equal,
+    assert_same_run,
+    by_hand,
+    checkpoints,
+    fresh_model,
+    learn,
+    lesson,
+    ranking,
+)
+from tiny import CPU, Steps, settings_for
 
-from genrec_cli.core.errors import ModelError
-from genrec_cli.core.progress import SILENT, Progress
-from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.core.errors import DataError, ModelError, UsageError
+from genrec_cli.core.settings import Normaliser
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.language.arguments import require_possible, tensorboard_wanted, trackers
 from genrec_cli.language.corpus import Corpus, make_corpus
-from genrec_cli.language.metrics_log import MetricsLog
-from genrec_cli.language.objective import TrieLoss, head_weight, last_hidden
+from genrec_cli.language.objective import base_model
 from genrec_cli.language.prompt import Tokenizer
-from genrec_cli.language.training import Trained, train
-from genrec_cli.language.windows import collate
-
-Weights = Mapping[str, torch.Tensor]
-
-
-class Run(NamedTuple):
-    """A training run that came to its end."""
-
-    trained: Trained
-    model: Any
-    corpus: Corpus
-    lines: list[dict[str, Any]]
-
-    @property
-    def weights(self) -> Weights:
-        weights: Weights = self.model.state_dict()
-        return weights
-
-    @property
-    def losses(self) -> list[float]:
-        return [line["loss"] for line in self.lines if "loss" in line]
+from genrec_cli.language.team import Team
 
 
 @pytest.fixture(scope="module")
@@ -46,85 +35,92 @@ def prepared(dataset: Dataset, tokenizer: Tokenizer) -> Corpus:
     return make_corpus(dataset, tokenizer, settings_for())
 
 
-def run(
-    corpus: Corpus, folder: Path, settings: FinetuneSettings, progress: Progress = SILENT
-) -> Run:
-    model = fresh_model(settings.dropout)
-    folder.mkdir(exist_ok=True)
-    trained = train(model, corpus, settings, CPU, folder, progress)
-    return Run(trained, model, corpus, MetricsLog(folder / "metrics.jsonl").lines())
-
-
-def fresh_model(dropout: float = 0.0) -> Any:
-    return tiny_llama(vocabulary=400, initializer_range=0.02, attention_dropout=dropout)
-
-
-def validation_loss(model: Any, corpus: Corpus) -> float:
-    """Nats a title, one window at a time."""
-    loss, total = TrieLoss(corpus.trie), 0.0
-    with torch.no_grad():
-        for row in range(len(corpus.validation)):
-            batch = collate([corpus.validation[row]])
-            hidden = last_hidden(model.eval(), batch["input_ids"])
-            total += float(loss(hidden, batch["input_ids"], batch["nodes"], head_weight(model)))
-    return total / len(corpus.validation)
-
-
 @pytest.fixture(scope="module")
 def finished(prepared: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    settings = settings_for(batch_size=8, micro_batch_size=4, max_steps=60, evaluations=4)
-    return run(prepared, tmp_path_factory.mktemp("run"), settings)
+    settings = settings_for(batch_size=8, micro_batch_tokens=1024, max_steps=60, evaluations=4)
+    taught = lesson(prepared, settings, ranking(prepared, settings))
+    return learn(taught, tmp_path_factory.mktemp("run"))
 
 
-def test_the_loss_falls(finished: Run) -> None:
+def test_the_loss_falls_and_the_ranking_gets_better(finished: Run) -> None:
     first, last = finished.losses[:5], finished.losses[-5:]
     assert sum(last) < 0.8 * sum(first)
-    assert finished.trained.loss < 0.8 * finished.trained.loss_before
+    before, best = finished.trained.before, finished.trained.best
+    assert best["validation_loss"] < 0.8 * before["validation_loss"]
+    assert best["NDCG@10"] > before["NDCG@10"]
 
 
 def test_metrics_hold_every_step_and_every_evaluation(finished: Run) -> None:
     training = [line for line in finished.lines if "loss" in line]
     assert [line["step"] for line in training] == list(range(1, 61))
     assert all(line["tokens_per_second"] > 0 and line["peak_gb"] > 0 for line in training)
-    evaluated = [line for line in finished.lines if "validation_loss" in line]
-    assert [line["step"] for line in evaluated] == [0, 15, 30, 45, 60]
-    assert finished.trained.steps == 60
-    assert finished.trained.loss_before == evaluated[0]["validation_loss"]
+    evaluated = finished.evaluations
+    assert list(evaluated) == [0, 15, 30, 45, 60]
+    assert (finished.trained.steps, finished.trained.last_step) == (60, 60)
+    assert finished.trained.before == evaluated[0]
+    assert finished.trained.best == evaluated[finished.trained.best_step]
 
 
-def test_the_untrained_model_is_measured_as_naive_evaluation_does(finished: Run) -> None:
-    expected = validation_loss(fresh_model(), finished.corpus)
-    assert finished.trained.loss_before == pytest.approx(expected, rel=1e-5)
-
-
-# Too little learning and too much: neither is at its best at the end.
-@pytest.mark.parametrize("learning_rate", [3e-3, 0.3])
-def test_the_weights_of_the_best_evaluation_are_kept(
-    prepared: Corpus, tmp_path: Path, learning_rate: float
+@pytest.mark.parametrize("over", ["catalog", "vocabulary"])
+def test_figures_are_those_of_an_evaluation_by_hand(
+    prepared: Corpus, tmp_path: Path, over: Normaliser
 ) -> None:
-    settings = settings_for(max_steps=12, evaluations=6, learning_rate=learning_rate)
-    done = run(prepared, tmp_path / "run", settings)
-    evaluated = {x["step"]: x["validation_loss"] for x in done.lines if "validation_loss" in x}
-    del evaluated[0]
-    assert done.trained.best_step < 12
-    assert done.trained.loss == min(evaluated.values()) == evaluated[done.trained.best_step]
-    assert validation_loss(done.model, done.corpus) == pytest.approx(done.trained.loss, rel=1e-5)
+    settings = settings_for(max_steps=12, evaluations=3, normaliser=over)
+    done = learn(lesson(prepared, settings, ranking(prepared, settings)), tmp_path)
+    for model, recorded in ((fresh_model(), done.trained.before), (done.model, done.trained.best)):
+        assert recorded == pytest.approx(by_hand(model, prepared, over), rel=1e-5)
 
 
-def test_a_run_that_only_gets_worse_reports_the_loss_of_what_it_keeps(
+# The first of equally good rankings is the best, unless another one's loss is smaller.
+@pytest.mark.parametrize(
+    ("found", "best_steps"),
+    [((0.0, 0.2, 0.5, 0.3), {4}), ((0.0, 0.4, 0.1, 0.4), {2, 6}), ((0.9, 0.1, 0.0, 0.0), {2})],
+)
+def test_the_weights_of_the_best_ranking_are_kept(
+    prepared: Corpus, tmp_path: Path, found: tuple[float, ...], best_steps: set[int]
+) -> None:
+    settings = settings_for(max_steps=6, evaluations=3)
+    done = learn(lesson(prepared, settings, Scripted(*found)), tmp_path)
+    best = done.trained.best_step
+    losses = {step: done.evaluations[step]["validation_loss"] for step in best_steps}
+    assert best == min(best_steps, key=lambda step: losses[step])
+    assert done.trained.best == {"NDCG@10": pytest.approx(found[best // 2])} | {
+        "validation_loss": losses[best]
+    }
+    kept = by_hand(done.model, prepared)["validation_loss"]
+    assert kept == pytest.approx(losses[best], rel=1e-5)
+
+
+def test_a_run_that_only_gets_worse_keeps_trained_weights_and_says_it(
     prepared: Corpus, tmp_path: Path
 ) -> None:
+    steps = Steps()
     settings = settings_for(max_steps=2, evaluations=1, learning_rate=3.0)
-    done = run(prepared, tmp_path / "run", settings)
-    assert done.trained.loss > done.trained.loss_before
+    done = learn(lesson(prepared, settings), tmp_path, steps)
+    assert done.trained.best["validation_loss"] > done.trained.before["validation_loss"]
     assert done.trained.best_step == 2
-    assert validation_loss(done.model, done.corpus) == pytest.approx(done.trained.loss, rel=1e-5)
+    assert "is worse than the untrained model" in steps.notes[-1]
+
+
+def test_training_stops_when_it_has_not_got_better_for_long_enough(
+    prepared: Corpus, tmp_path: Path
+) -> None:
+    settings = settings_for(max_steps=12, evaluations=12, patience=2)
+    found = Scripted(0.0, 0.1, 0.3, 0.2, 0.4, 0.3, 0.2)
+    done = learn(lesson(prepared, settings, found), tmp_path)
+    assert list(done.evaluations) == [0, 1, 2, 3, 4, 5, 6]
+    assert (done.trained.steps, done.trained.last_step, done.trained.best_step) == (12, 6, 4)
+    kept = by_hand(done.model, prepared)["validation_loss"]
+    assert kept == pytest.approx(done.evaluations[4]["validation_loss"], rel=1e-5)
 
 
 def test_the_split_into_micro_batches_does_not_matter(prepared: Corpus, tmp_path: Path) -> None:
     runs = [
-        run(prepared, tmp_path / str(micro), settings_for(max_steps=4, micro_batch_size=micro))
-        for micro in (1, 2, 4)
+        learn(
+            lesson(prepared, settings_for(max_steps=4, batch_size=8, micro_batch_tokens=tokens)),
+            tmp_path / str(tokens),
+        )
+        for tokens in (16, 128, 4096)
     ]
     for other in runs[1:]:
         assert other.losses == pytest.approx(runs[0].losses, rel=1e-4)
@@ -132,112 +128,193 @@ def test_the_split_into_micro_batches_does_not_matter(prepared: Corpus, tmp_path
             torch.testing.assert_close(other.weights[name], weight, atol=1e-4, rtol=0)
 
 
+class SmallMemory:
+    """A network that cannot be trained on more tokens at once, and finds out after a while."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        self.refused = 0
+        self._most = most
+        self._error = error
+        self._passes = 0
+
+    def model(self) -> Any:
+        network = fresh_model()
+        decoder = base_model(network).get_decoder()
+        decoder.register_forward_pre_hook(self._look, with_kwargs=True)
+        return network
+
+    def _look(self, module: Any, _: Any, inputs: dict[str, Any]) -> None:
+        self._passes += module.training
+        # Every other time, so that a step fails after it has gathered some gradients.
+        if module.training and inputs["input_ids"].numel() > self._most and self._passes % 2 == 0:
+            self.refused += 1
+            raise self._error
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_a_step_that_runs_out_of_memory_is_taken_again_in_smaller_pieces(
+    prepared: Corpus, tmp_path: Path, error: Exception
+) -> None:
+    settings = settings_for(max_steps=3, batch_size=16, micro_batch_tokens=512)
+    small = SmallMemory(128, error)
+    survived = learn(lesson(prepared, settings), tmp_path / "small", model=small.model)
+    whole = learn(lesson(prepared, settings), tmp_path / "large")
+    assert small.refused == 2  # 512 tokens and 256; 128 from then on
+    assert survived.losses == pytest.approx(whole.losses, rel=1e-4)
+    for name, weight in whole.weights.items():
+        torch.testing.assert_close(survived.weights[name], weight, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("error", [*OUT_OF_MEMORY, RuntimeError("another one")])
+def test_an_error_that_smaller_pieces_do_not_mend_is_raised(
+    prepared: Corpus, tmp_path: Path, error: Exception
+) -> None:
+    small = SmallMemory(0, error)
+    with pytest.raises(type(error)) as raised:
+        learn(lesson(prepared, settings_for(max_steps=3)), tmp_path, model=small.model)
+    assert raised.value is error
+
+
 def test_equal_seeds_give_equal_runs_and_other_seeds_others(
     prepared: Corpus, tmp_path: Path
 ) -> None:
-    seeds = (0, 0, 1)
-    runs = [
-        run(prepared, tmp_path / str(i), settings_for(seed=s, max_steps=3))
-        for i, s in enumerate(seeds)
-    ]
-    assert runs[0].losses == runs[1].losses
-    assert runs[0].losses != runs[2].losses
-    assert_equal(runs[0].weights, runs[1].weights)
-
-
-def assert_equal(found: Weights, expected: Weights) -> None:
-    assert found.keys() == expected.keys()
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
-
-
-# An epoch is four steps; the first two runs go on within one, the third between two.
-@pytest.mark.parametrize(("every", "stop_at", "resumed_at"), [(3, 5, 3), (3, 10, 9), (4, 9, 8)])
-def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(
-    prepared: Corpus, tmp_path: Path, every: int, stop_at: int, resumed_at: int
-) -> None:
-    settings = settings_for(
-        batch_size=16, max_steps=11, evaluations=math.ceil(11 / every), dropout=0.1
+    first, again, other = (
+        learn(lesson(prepared, settings_for(seed=seed, max_steps=3)), tmp_path / str(number))
+        for number, seed in enumerate((0, 0, 1))
     )
-    assert math.ceil(len(prepared.training) / 16) == 4
-    whole = run(prepared, tmp_path / "whole", settings)
-    folder = tmp_path / "stopped"
-    folder.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        train(fresh_model(0.1), prepared, settings, CPU, folder, Steps(stop_at))
-    checkpoints = (folder / "checkpoints").iterdir()
-    assert max(int(path.name.split("-")[1]) for path in checkpoints) == resumed_at
-    steps = Steps()
-    resumed = run(prepared, folder, settings, steps)
-    assert steps.done == 11
-    assert resumed.trained == whole.trained
-    assert_equal(resumed.weights, whole.weights)
-    assert [line["step"] for line in resumed.lines] == [line["step"] for line in whole.lines]
-    assert resumed.losses == whole.losses
+    assert_same_run(again, first)
+    assert first.losses != other.losses
 
 
-def test_a_checkpoint_that_a_kill_left_half_written_is_passed_over(
+class NoNumber:
+    """A network whose hidden states are no numbers in one pass of training."""
+
+    def __init__(self, at: int) -> None:
+        self.network = fresh_model()
+        self.then: dict[str, torch.Tensor] = {}
+        self._left = at
+        self.network.get_decoder().register_forward_hook(self._spoil)
+
+    def _spoil(self, module: Any, _: Any, output: Any) -> None:
+        self._left -= module.training
+        if module.training and self._left == 0:
+            self.then = {key: value.clone() for key, value in self.network.state_dict().items()}
+            output.last_hidden_state = output.last_hidden_state * torch.nan
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_change(
     prepared: Corpus, tmp_path: Path
 ) -> None:
-    settings = settings_for(max_steps=6, evaluations=3)
-    whole = run(prepared, tmp_path / "whole", settings)
-    folder = tmp_path / "stopped"
-    folder.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        train(fresh_model(), prepared, settings, CPU, folder, Steps(3))
-    torn = folder / "checkpoints" / "checkpoint-4"
-    torn.mkdir()
-    (torn / "model.safetensors").write_bytes(b"half")
-    assert_equal(run(prepared, folder, settings).weights, whole.weights)
-
-
-def test_a_run_stopped_after_its_last_checkpoint_resumes_without_another_step(
-    prepared: Corpus, tmp_path: Path
-) -> None:
-    # Within an epoch, where the Trainer would take the next step of it.
-    settings = settings_for(max_steps=8, evaluations=2)
-    assert len(prepared.training) % 8
-    whole = run(prepared, tmp_path / "run", settings)
-    resumed = run(prepared, tmp_path / "run", settings)
-    assert resumed.trained == whole.trained
-    assert resumed.lines == whole.lines
-    assert_equal(resumed.weights, whole.weights)
-
-
-@pytest.mark.parametrize(
-    ("max_steps", "message"),
-    [
-        (6, "the training loss is nan at step 3: training has diverged"),
-        (2, "the validation loss is nan at step 2: training has diverged"),
-    ],
-)
-def test_a_loss_that_is_no_number_stops_the_run(
-    prepared: Corpus, tmp_path: Path, max_steps: int, message: str
-) -> None:
-    settings = settings_for(max_steps=max_steps, evaluations=1, learning_rate=1e30)
+    settings = settings_for(max_steps=8, evaluations=4, micro_batch_tokens=4096)  # a pass a step
+    spoilt = NoNumber(at=6)
     with pytest.raises(ModelError) as error:
-        run(prepared, tmp_path / "run", settings)
-    assert error.value.message == message
-    assert "lower the learning rate" in str(error.value.fix)
+        learn(lesson(prepared, settings), tmp_path / "spoilt", model=lambda: spoilt.network)
+    assert error.value.message == "the training loss is nan at step 6: training has diverged"
+    assert error.value.fix == "lower the learning rate; the last good checkpoint is kept"
+    assert_equal(spoilt.network.state_dict(), spoilt.then)
+    assert checkpoints(tmp_path / "spoilt")[-1] == 4
+    # Had it been a fault of the machine and not of the learning rate, nothing would be lost.
+    resumed = learn(lesson(prepared, settings), tmp_path / "spoilt")
+    assert_same_run(resumed, learn(lesson(prepared, settings), tmp_path / "whole"))
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run(
+    prepared: Corpus, tmp_path: Path
+) -> None:
+    settings = settings_for(max_steps=2, evaluations=1, learning_rate=1e30)
+    with pytest.raises(ModelError) as error:
+        learn(lesson(prepared, settings), tmp_path)
+    assert error.value.message == "the validation loss is nan at step 2: training has diverged"
 
 
 def test_nothing_is_said_but_through_the_progress(
     prepared: Corpus, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     steps = Steps()
-    run(prepared, tmp_path / "run", settings_for(max_steps=2), steps)
+    settings = settings_for(max_steps=2)
+    learn(lesson(prepared, settings, ranking(prepared, settings)), tmp_path, steps)
     assert capfd.readouterr() == ("", "")
     assert steps.done == 2
-    assert steps.notes[0] == "measuring the untrained model's validation loss"
-    # Two steps at this rate make the tiny model worse, which must not go unsaid.
-    assert len(steps.notes) == 2
-    assert steps.notes[1].startswith("the best checkpoint's validation loss")
-    assert "is worse than the untrained model's" in steps.notes[1]
-    assert steps.shown.keys() == {"loss", "targets/s", "tokens/s", "validation"}
+    assert steps.notes[0] == "measuring the untrained model on validation items"
+    figures = {"validation_loss", "HR@10", "NDCG@10"}
+    assert steps.shown.keys() == {"loss", "targets/s", "tokens/s", "GB"} | figures
 
 
 def test_no_steps_leave_the_weights_as_they_were(prepared: Corpus, tmp_path: Path) -> None:
-    done = run(prepared, tmp_path / "run", settings_for(max_steps=0))
+    settings = settings_for(max_steps=0)
+    done = learn(lesson(prepared, settings, ranking(prepared, settings)), tmp_path)
     assert_equal(done.weights, fresh_model().state_dict())
-    assert (done.trained.steps, done.trained.best_step) == (0, 0)
-    assert done.trained.loss == done.trained.loss_before
-    assert done.trained.loss == pytest.approx(validation_loss(done.model, prepared), rel=1e-5)
+    assert (done.trained.steps, done.trained.last_step, done.trained.best_step) == (0, 0, 0)
+    assert done.trained.best == done.trained.before
+    assert done.trained.before == pytest.approx(by_hand(done.model, prepared), rel=1e-5)
+
+
+def test_a_dataset_without_a_single_target_is_refused(
+    dataset: Dataset, tokenizer: Tokenizer
+) -> None:
+    settings = settings_for(context_titles=1000)
+    with pytest.raises(DataError) as error:
+        make_corpus(dataset, tokenizer, settings)
+    assert "has nothing to train on" in error.value.message
+    assert "context_titles = 1000" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("values", "size", "kind", "message"),
+    [
+        ({"batch_size": 7}, 2, UsageError, "batch_size 7 cannot be shared by 2 devices"),
+        ({"optimizer": "adamw-8bit"}, 1, ModelError, "optimizer adamw-8bit needs a CUDA GPU"),
+        ({"report_to": ("excel",)}, 1, UsageError, "report_to names 'excel', which is no tracker"),
+    ],
+)
+def test_what_cannot_be_trained_here_is_refused(
+    values: dict[str, Any], size: int, kind: type[Exception], message: str
+) -> None:
+    require_possible(settings_for(), CPU, Team(size=size))
+    with pytest.raises(kind) as error:
+        require_possible(settings_for(**values), CPU, Team(size=size))
+    assert str(error.value).splitlines()[0] == message
+    assert "\n  fix: " in str(error.value)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a package importable that does nothing."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(name: str) -> None:
+        (tmp_path / f"{name}.py").write_text("")
+
+    return make
+
+
+def test_trackers_are_used_if_named_and_installed(install: Callable[[str], None]) -> None:
+    wandb = settings_for(report_to=("wandb", "auto"))
+    with pytest.raises(UsageError, match="report_to names 'wandb', which is not installed"):
+        trackers(wandb)
+    install("wandb")
+    assert trackers(wandb) == ["wandb"]
+    assert trackers(settings_for()) == ["none"]
+    assert trackers(settings_for(report_to=("none",))) == ["none"]
+
+
+def test_tensorboard_is_written_if_installed_and_not_refused(
+    install: Callable[[str], None],
+) -> None:
+    auto, none, named = (
+        settings_for(report_to=(name,)) for name in ("auto", "none", "tensorboard")
+    )
+    assert not tensorboard_wanted(auto)
+    with pytest.raises(UsageError, match="tensorboard"):
+        trackers(named)
+    install("tensorboard")
+    assert tensorboard_wanted(auto)
+    assert tensorboard_wanted(named)
+    assert not tensorboard_wanted(none)
+    assert trackers(named) == ["none"]  # ours, in the run's folder, not the Trainer's

@@ -221,7 +221,7 @@ def settings_for(**values: Any) -> FinetuneSettings:
         "instruction": "Titles:",
         "max_length": 96,
         "batch_size": 4,
-        "micro_batch_size": 2,
+        "micro_batch_tokens": 192,
         "learning_rate": 3e-3,
         "warmup": 0.0,
         "max_steps": 8,
@@ -233,7 +233,7 @@ def settings_for(**values: Any) -> FinetuneSettings:
 
 def save_tiny(folder: Path, dataset: Dataset, **config: Any) -> Source:
     """A tiny LLaMA with a tokenizer for a dataset, saved as a base model in a folder."""
-    tokenizer = train_tokenizer(dataset.titles, "Titles:")
+    tokenizer = train_tokenizer([*dataset.titles, "Titles:\n"])
     tiny_llama(len(tokenizer), **config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Source("tiny", "folder", str(folder))

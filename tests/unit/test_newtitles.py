@@ -7,15 +7,16 @@ from genrec_cli.language.newtitles import tokenise_new_titles
 from genrec_cli.language.prompt import Encoder, Prompt, tokenise_titles
 
 TITLES = ["The Matrix (1999)", "Heat (1995)"]
-INSTRUCTION = "Titles, in order:"
-TOKENIZER = train_tokenizer(TITLES, INSTRUCTION)
-HEAD = Prompt(INSTRUCTION).head(TOKENIZER)
+INSTRUCTION = "Titles, in order:\n"
+TOKENIZER = train_tokenizer([*TITLES, INSTRUCTION])
+HEAD, TAIL = Prompt(INSTRUCTION, "Output:\n").around(TOKENIZER)
+AROUND = len(HEAD) + len(TAIL)
 OLD = tokenise_titles(TOKENIZER, TITLES)
 
 
 def encoder(room: int) -> Encoder:
     """An encoder that has room for a new title of so many tokens."""
-    return Encoder(HEAD, OLD, len(HEAD) + int(OLD.lengths.max()) + room)
+    return Encoder(HEAD, OLD, AROUND + int(OLD.lengths.max()) + room, TAIL)
 
 
 def test_new_titles_are_tokenised_as_the_old_ones_are() -> None:
@@ -32,7 +33,7 @@ def test_a_title_beyond_the_window_is_refused() -> None:
         tokenise_new_titles(encoder(needed - 1), TOKENIZER, titles)
     longest = int(OLD.lengths.max())
     assert caught.value.message == (
-        f"title 'Seven Samurai' takes {needed} tokens; with the instruction's {len(HEAD)} and a "
+        f"title 'Seven Samurai' takes {needed} tokens; with the instruction's {AROUND} and a "
         f"history title's {longest} that is more than the max_length of "
-        f"{len(HEAD) + longest + needed - 1} that the run was trained with"
+        f"{AROUND + longest + needed - 1} that the run was trained with"
     )

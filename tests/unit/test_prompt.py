@@ -22,7 +22,7 @@ from genrec_cli.language.prompt import (
     tokenise_titles,
 )
 
-INSTRUCTION = "Titles, in order:"
+AROUND = "Titles, in order:\n", "The next one:\n"
 TITLES = [
     "The Matrix (1999)",
     "The Matrix Reloaded (2003)",
@@ -43,7 +43,7 @@ CATALOGS = st.lists(
 
 
 def nano() -> PreTrainedTokenizerFast:
-    return train_tokenizer(TITLES, INSTRUCTION)
+    return train_tokenizer([*TITLES, *AROUND])
 
 
 def byte_level(*, folding: bool = False, special: bool = False) -> PreTrainedTokenizerFast:
@@ -182,37 +182,44 @@ def test_a_title_that_cannot_be_told_apart_is_named(titles: list[str], shown: st
 
 
 @every_tokenizer
-def test_the_head_is_the_instruction_as_the_tokenizer_begins_a_text(make: Maker) -> None:
+def test_a_text_begins_as_the_tokenizer_begins_one_and_goes_on_behind_the_history(
+    make: Maker,
+) -> None:
     tokenizer = make()
-    head = Prompt(INSTRUCTION).head(tokenizer)
+    head, tail = Prompt(*AROUND).around(tokenizer)
     begun = "<s>" if make is with_special else ""
-    assert tokenizer.decode(head.tolist()) == f"{begun}{INSTRUCTION}\n"
+    assert tokenizer.decode(head.tolist()) == f"{begun}{AROUND[0]}"
+    assert tokenizer.decode(tail.tolist()) == AROUND[1]
+    assert Prompt(AROUND[0]).around(tokenizer)[1].tolist() == []
 
 
-def encoder_with(lengths: Sequence[int], head: int, slack: int) -> Encoder:
+def encoder_with(lengths: Sequence[int], head: int, slack: int, tail: int = 0) -> Encoder:
     """Titles of the given lengths (title i begins with 10 + i, 0 ends it), in some more room."""
     rows = [[10 + item, *[5] * (length - 2), 0] for item, length in enumerate(lengths)]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     flat = np.array([token for row in rows for token in row], dtype=np.int32)
-    ids = np.full(head, 3, dtype=np.int32)
-    return Encoder(ids, TitleTokens(flat, offsets), head + 2 * max(lengths) + slack)
+    before, after = np.full(head, 3, dtype=np.int32), np.full(tail, 4, dtype=np.int32)
+    room = 2 * max(lengths) + slack
+    return Encoder(before, TitleTokens(flat, offsets), head + room + tail, after)
 
 
 LENGTHS = st.lists(st.integers(2, 9), min_size=1, max_size=8)
 
 
 @settings(deadline=None)
-@given(LENGTHS, st.integers(0, 5), st.integers(0, 40), st.data())
-def test_a_prompt_is_the_head_and_the_newest_whole_titles_that_leave_room_for_one_more(
-    lengths: list[int], head: int, slack: int, data: st.DataObject
+@given(LENGTHS, st.integers(0, 5), st.integers(0, 40), st.integers(0, 5), st.data())
+def test_a_prompt_holds_the_newest_whole_titles_that_leave_room_for_one_more(
+    lengths: list[int], head: int, slack: int, tail: int, data: st.DataObject
 ) -> None:
-    encoder = encoder_with(lengths, head, slack)
+    encoder = encoder_with(lengths, head, slack, tail)
     history = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=30))
     room = encoder.max_length - max(lengths)
     prompt = encoder.prompt(history)
     kept = encoder.newest(history).tolist()
     assert kept == history[len(history) - len(kept) :]
-    assert prompt == [3] * head + [int(token) for item in kept for token in encoder.titles[item]]
+    titles = [int(token) for item in kept for token in encoder.titles[item]]
+    assert prompt == [3] * head + titles + [4] * tail
+    assert encoder.room == encoder.max_length - head - tail
     assert len(prompt) <= room
     if len(kept) < len(history):
         assert len(prompt) + lengths[history[-len(kept) - 1]] > room
@@ -230,23 +237,26 @@ def test_a_history_is_neither_changed_nor_needed() -> None:
 def test_a_prompt_reads_as_lines(make: Maker) -> None:
     tokenizer = make()
     titles = tokenise_titles(tokenizer, TITLES)
-    encoder = Encoder(Prompt("").head(tokenizer), titles, 1000)
+    head, tail = Prompt(*AROUND).around(tokenizer)
+    encoder = Encoder(head, titles, 1000, tail)
     text = str(tokenizer.decode(encoder.prompt([2, 0])))
-    assert text.removeprefix("<s>") == "\nAmélie (2001)\nThe Matrix (1999)\n"
+    assert text.removeprefix("<s>") == (
+        "Titles, in order:\nAmélie (2001)\nThe Matrix (1999)\nThe next one:\n"
+    )
 
 
 @pytest.mark.parametrize("slack", [-1, -7])
 def test_too_little_room_is_refused_with_the_least_length_that_works(slack: int) -> None:
     with pytest.raises(DataError) as error:
-        encoder_with([3, 8, 4], head=5, slack=slack)
+        encoder_with([3, 8, 4], head=3, slack=slack, tail=2)
     assert error.value.message == (
         f"max_length {21 + slack} is too short: the instruction takes 5 tokens, the longest title 8"
     )
     assert error.value.fix == "set max_length to 21 or more"
-    assert encoder_with([3, 8, 4], head=5, slack=0).max_length == 21
+    assert encoder_with([3, 8, 4], head=3, slack=0, tail=2).max_length == 21
 
 
-@pytest.mark.parametrize("instruction", ["", INSTRUCTION, 'Größe "\\"\n'])
-def test_a_saved_prompt_loads_equal(instruction: str, tmp_path: Path) -> None:
-    Prompt(instruction).save(tmp_path)
-    assert Prompt.load(tmp_path) == Prompt(instruction)
+@pytest.mark.parametrize("prompt", [Prompt(""), Prompt(*AROUND), Prompt('Größe "\\"\n', "\n")])
+def test_a_saved_prompt_loads_equal(prompt: Prompt, tmp_path: Path) -> None:
+    prompt.save(tmp_path)
+    assert Prompt.load(tmp_path) == prompt

@@ -11,6 +11,7 @@ from genrec_cli.core.settings import (
     PrepareSettings,
     read_yaml,
     resolve,
+    with_settings,
 )
 from genrec_cli.presets import PRESETS
 
@@ -159,6 +160,49 @@ def test_a_preset_resolves_and_says_what_it_is_for(name: str) -> None:
     assert len(first) > 20
     values = read_yaml(path)
     settings = resolve(FinetuneSettings, [Layer(name, values)]).settings
-    assert settings.batch_size % settings.micro_batch_size == 0
-    for key, value in values.items():
-        assert getattr(settings, key) == value
+    assert settings.model_dump(mode="json").items() >= values.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ("epochs=0.5", {"epochs": 0.5}),
+        ("packing=false", {"packing": False}),
+        ("lora-targets=[q_proj, v_proj]", {"lora_targets": ["q_proj", "v_proj"]}),
+        ("instruction=a = b", {"instruction": "a = b"}),
+        ("max_steps=", {"max_steps": None}),
+        (" seed =7", {"seed": 7}),
+    ],
+)
+def test_a_setting_is_read_as_in_a_yaml_file(given: str, values: dict[str, Any]) -> None:
+    assert with_settings({"train": None}, [given]) == {"train": None} | values
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["packing"], "--set packing is no KEY=VALUE"),
+        (["epochs=["], "--set epochs=[: '[' is no value"),
+        (["epochs=1", "epochs=2"], "'epochs' is given twice on the command line"),
+        (["batch-size=1"], "'batch_size' is given twice on the command line"),
+    ],
+)
+def test_a_setting_that_is_no_pair_or_given_twice_is_refused(
+    given: list[str], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_settings({"batch_size": 8, "epochs": None}, given)
+    assert caught.value.message == message
+    assert caught.value.fix
+
+
+def test_what_a_machine_decides_says_so_where_it_is_another_value() -> None:
+    asked = resolve(FinetuneSettings, [Layer("flag", {"micro_batch_tokens": 512})])
+    decided = asked.decided({"micro_batch_tokens": 512, "gradient_checkpointing": "on"})
+    assert (decided.settings.micro_batch_tokens, decided.origins["micro_batch_tokens"]) == (
+        512,
+        "flag",
+    )
+    assert decided.settings.gradient_checkpointing == "on"
+    assert decided.origins["gradient_checkpointing"] == "this machine"
+    assert asked.settings.gradient_checkpointing == "auto"

@@ -1,120 +1,71 @@
-"""Training and validation windows: what is a target, what is context, and in which order."""
+"""Training and validation windows: what is a target, and what is context."""
 
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from made_world import World, make_world, worlds
 
-from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import bounds, held_out
-from genrec_cli.decoding.trie import build_trie
-from genrec_cli.language.prompt import Encoder, TitleTokens
-from genrec_cli.language.sampler import LengthGroupedOrder
+from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.data.split import held_out
 from genrec_cli.language.windows import (
-    NO_TARGET,
     Window,
-    WindowDataset,
-    collate,
-    count_targets,
     held_out_windows,
+    prompt_windows,
     split_windows,
     training_windows,
 )
 
 OVERLAP = 1 / 8
-END, HEAD = 0, 3
-
-
-class World(NamedTuple):
-    """A made dataset in which nobody meets an item twice, and an encoder of its titles."""
-
-    dataset: Dataset
-    encoder: Encoder
-
-    @property
-    def room(self) -> int:
-        return self.encoder.max_length - len(self.encoder.head)
-
-    def size(self, items: NDArray[np.int32]) -> int:
-        return int(self.encoder.titles.lengths[items].sum())
-
-    def windows_as_data(self, windows: list[Window]) -> WindowDataset:
-        titles = self.encoder.titles
-        nodes = build_trie((titles.flat, titles.offsets)).walk(titles.flat, titles.offsets)
-        return WindowDataset(windows, self.encoder, nodes)
-
-
-def make_world(lengths: list[int], sequences: list[list[int]], head: int, slack: int) -> World:
-    rows = [[10 + item, *[5] * (length - 2), END] for item, length in enumerate(lengths)]
-    titles = TitleTokens(
-        np.array([token for row in rows for token in row], dtype=np.int32),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-    )
-    items = [item for sequence in sequences for item in sequence]
-    offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64)
-    dataset = Dataset(
-        folder=Path("made"),
-        manifest={},
-        item_ids=[str(item) for item in range(len(lengths))],
-        titles=[f"title {item}" for item in range(len(lengths))],
-        train_counts=np.zeros(len(lengths), dtype=np.int64),
-        user_ids=[str(user) for user in range(len(sequences))],
-        offsets=offsets,
-        items=np.array(items, dtype=np.int32),
-        bounds=bounds(offsets, np.zeros(len(items), dtype=np.int64), None),
-    )
-    ids = np.full(head, HEAD, dtype=np.int32)
-    return World(dataset, Encoder(ids, titles, head + 2 * max(lengths) + slack))
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    lengths = draw(st.lists(st.integers(2, 9), min_size=3, max_size=25))
-    everything = list(range(len(lengths)))
-    sequences = [
-        draw(st.permutations(everything))[: draw(st.integers(3, len(lengths)))]
-        for _ in range(draw(st.integers(1, 4)))
-    ]
-    return make_world(lengths, sequences, draw(st.integers(0, 5)), draw(st.integers(0, 60)))
-
-
 CONTEXT = st.integers(1, 6)
+PER_USER = st.none() | st.integers(1, 6)
+TARGETS = st.sampled_from(["all", "last"])
 
 
 def windows_of(world: World, row: int, context: int) -> list[Window]:
-    return list(split_windows(world.dataset.sequence(row)[:-2], world.encoder, context))
+    windows = split_windows(np.array(world.training(row), np.int32), world.encoder, context)
+    return list(islice(windows, 100))  # rather than for ever, should it never come to an end
+
+
+def training(world: World, **values: Any) -> list[Window]:
+    return training_windows(world.dataset, world.encoder, FinetuneSettings(**values))
+
+
+def targets_of(windows: Sequence[Window]) -> list[int]:
+    return [item for window in windows for item in window.items[window.first_target :].tolist()]
 
 
 @settings(max_examples=200, deadline=None)
-@given(worlds(), CONTEXT)
-def test_every_training_item_after_the_context_is_a_target_once_and_in_order(
-    world: World, context: int
+@given(worlds(), CONTEXT, PER_USER, TARGETS)
+def test_every_training_item_after_the_context_or_only_the_newest_is_a_target_once_and_in_order(
+    world: World, context: int, per_user: int | None, targets: str
 ) -> None:
     expected: list[int] = []
-    for row in range(len(world.dataset.user_ids)):
-        expected += world.dataset.sequence(row)[context:-2].tolist()
-    windows = training_windows(world.dataset, world.encoder, context)
-    found = [item for window in windows for item in window.items[window.first_target :].tolist()]
-    assert found == expected
+    for row in world.users:
+        after = world.training(row)[context:]
+        expected += after if per_user is None else after[-per_user:]
+    windows = training(world, context_titles=context, targets_per_user=per_user, targets=targets)
+    assert targets_of(windows) == expected
     assert [window.targets for window in windows if window.targets < 1] == []
 
 
 @settings(max_examples=200, deadline=None)
-@given(worlds(), CONTEXT)
-def test_a_window_is_a_run_of_the_training_part_with_context_and_within_max_length(
-    world: World, context: int
+@given(worlds(), CONTEXT, PER_USER, TARGETS)
+def test_a_window_is_a_run_of_one_training_part_with_context_and_within_max_length(
+    world: World, context: int, per_user: int | None, targets: str
 ) -> None:
-    for row in range(len(world.dataset.user_ids)):
-        text = world.dataset.sequence(row)[:-2].tolist()
-        for window in windows_of(world, row, context):
-            begin = text.index(int(window.items[0]))
-            assert window.items.tolist() == text[begin : begin + len(window.items)]
-            assert window.first_target >= 1
-            assert world.size(window.items) <= world.room
+    texts = [world.training(row) for row in world.users]
+    for window in training(
+        world, context_titles=context, targets_per_user=per_user, targets=targets
+    ):
+        items, size = window.items.tolist(), len(window.items)
+        begins = [(text, text.index(items[0])) for text in texts if items[0] in text]
+        assert any(text[begin : begin + size] == items for text, begin in begins)
+        assert window.first_target >= 1
+        assert world.size(window.items) <= world.encoder.room
 
 
 @settings(max_examples=200, deadline=None)
@@ -122,123 +73,92 @@ def test_a_window_is_a_run_of_the_training_part_with_context_and_within_max_leng
 def test_a_window_repeats_an_eighth_of_the_room_unless_the_next_title_would_not_fit(
     world: World, context: int
 ) -> None:
-    for row in range(len(world.dataset.user_ids)):
+    room = world.encoder.room
+    for row in world.users:
         windows = windows_of(world, row, context)
         for before, window in zip(windows, windows[1:], strict=False):
             repeated = window.items[: window.first_target]
             assert repeated.tolist() == before.items[-len(repeated) :].tolist()
             # One title less would be less than an eighth; one more, more than needed.
-            assert world.size(repeated[1:]) < OVERLAP * world.room
-            if world.size(repeated) < OVERLAP * world.room:
+            assert world.size(repeated[1:]) < OVERLAP * room
+            if world.size(repeated) < OVERLAP * room:
                 older = before.items[-len(repeated) - 1 :][:1]
                 fixed = world.size(window.items[: window.first_target + 1])
-                assert not len(older) or fixed + world.size(older) > world.room
+                assert not len(older) or fixed + world.size(older) > room
 
 
-@settings(max_examples=100, deadline=None)
-@given(worlds(), CONTEXT)
-def test_training_windows_never_hold_the_validation_or_the_test_item(
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.integers(1, 20))
+def test_the_first_window_has_as_much_history_as_its_targets_leave_room_for(
     world: World, context: int
 ) -> None:
-    for row in range(len(world.dataset.user_ids)):
-        hidden = set(world.dataset.sequence(row)[-2:].tolist())
-        seen = {int(i) for window in windows_of(world, row, context) for i in window.items}
-        assert not seen & hidden
+    room, longest = world.encoder.room, int(world.encoder.titles.lengths.max())
+    for row in world.users:
+        windows, text = windows_of(world, row, context), world.training(row)
+        if not windows:
+            continue
+        history = windows[0].items[: windows[0].first_target]
+        rest = world.size(np.array(text[context:], np.int32))
+        cut = len(history) < context
+        if rest <= room / 2 - longest:  # the few newest are wanted: one window is enough
+            assert len(windows) == 1
+            assert not cut or world.size(windows[0].items) > room - longest
+        assert not cut or world.size(history) > min(room / 2, room - longest) - longest
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), CONTEXT)
+def test_a_prompt_window_has_one_target_and_as_much_history_as_fits(
+    world: World, context: int
+) -> None:
+    for row in world.users:
+        text = world.training(row)
+        windows = list(prompt_windows(np.array(text, np.int32), world.encoder, context))
+        assert targets_of(windows) == text[context:]
+        for place, window in enumerate(windows, context):
+            assert window.targets == 1
+            begin = place + 1 - len(window.items)
+            assert window.items.tolist() == text[begin : place + 1]
+            one_more = np.array(text[max(0, begin - 1) : place + 1], np.int32)
+            assert begin == 0 or world.size(one_more) > world.encoder.room
+    assert {window.targets for window in training(world, targets="last")} <= {1}
+
+
+def test_what_is_repeated_leaves_room_for_a_target_however_long_the_titles() -> None:
+    lengths = [9, 2, 9, 9, 2, 9, 9, 2, 9, 9]
+    world = make_world([*lengths, 2, 2], [list(range(12))], (0, 0), slack=0)
+    windows = windows_of(world, 0, 1)
+    assert targets_of(windows) == list(range(1, 10))
+    assert max(world.size(window.items) for window in windows) <= world.encoder.room
+    assert min(window.first_target for window in windows) >= 1
+
+
+def test_the_newest_targets_are_read_at_once_behind_the_history_that_fits() -> None:
+    world = make_world([4] * 40, [list(range(40))], (0, 0), slack=72)  # room for 20 titles
+    (window,) = training(world, targets_per_user=5)
+    assert window.items.tolist() == list(range(18, 38))
+    assert window.first_target == 15
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds(), CONTEXT, TARGETS)
+def test_training_windows_never_hold_an_item_that_is_only_held_out(
+    world: World, context: int, targets: str
+) -> None:
+    learnt = {item for row in world.users for item in world.training(row)}
+    windows = training(world, context_titles=context, targets=targets)
+    assert {int(item) for window in windows for item in window.items} <= learnt
 
 
 @settings(max_examples=100, deadline=None)
 @given(worlds())
 def test_a_validation_window_predicts_the_held_out_item_and_nothing_else(world: World) -> None:
     windows = held_out_windows(held_out(world.dataset, "validation"), world.encoder)
-    assert len(windows) == len(world.dataset.user_ids)
+    assert len(windows) == len(world.users)
     for row, window in enumerate(windows):
         sequence = world.dataset.sequence(row)
         assert window.targets == 1
         assert int(window.items[-1]) == int(sequence[-2])
         history = world.encoder.newest(sequence[:-2])
         assert window.items[:-1].tolist() == history.tolist()
-        assert world.size(window.items) <= world.room
-
-
-@settings(max_examples=50, deadline=None)
-@given(worlds(), CONTEXT)
-def test_a_batch_is_padded_on_the_right_and_marks_where_target_tokens_are_chosen(
-    world: World, context: int
-) -> None:
-    windows = training_windows(world.dataset, world.encoder, context)
-    if not windows:
-        return
-    data = world.windows_as_data(windows)
-    batch = collate([data[row] for row in range(len(data))])
-    titles = world.encoder.titles
-    trie = build_trie((titles.flat, titles.offsets))
-    assert batch["lengths"].tolist() == data.token_counts.tolist()
-    assert batch["input_ids"].shape == batch["nodes"].shape == (len(data), data.token_counts.max())
-    for row, window in enumerate(windows):
-        ids = [HEAD] * len(world.encoder.head)
-        nodes = [NO_TARGET] * len(ids)
-        for place, item in enumerate(window.items):
-            title = titles[int(item)]
-            walked = trie.walk(title, np.array([0, len(title)])).tolist()
-            ids += title.tolist()
-            nodes += walked if place >= window.first_target else [NO_TARGET] * len(title)
-        padding = batch["input_ids"].shape[1] - len(ids)
-        assert batch["input_ids"][row].tolist() == ids + [0] * padding
-        assert batch["nodes"][row].tolist() == nodes + [NO_TARGET] * padding
-    assert int(count_targets(batch["nodes"])) == sum(window.targets for window in windows)
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.integers(1, 200), max_size=300),
-    st.integers(1, 17),
-    st.integers(0, 2**32 - 1),
-    st.integers(0, 9),
-)
-def test_an_epoch_reads_every_window_once_and_a_seed_and_epoch_fix_the_order(
-    lengths: list[int], batch: int, seed: int, epoch: int
-) -> None:
-    order = LengthGroupedOrder(np.array(lengths, dtype=np.int64), batch, seed)
-    again = LengthGroupedOrder(np.array(lengths, dtype=np.int64), batch, seed)
-    for each in (order, again):
-        each.set_epoch(epoch)
-    assert len(order) == len(lengths)
-    assert sorted(order) == list(range(len(lengths)))
-    assert list(order) == list(again)
-
-
-@pytest.fixture(scope="module")
-def lengths() -> NDArray[np.int64]:
-    return np.random.default_rng(5).integers(10, 500, 1003)
-
-
-def test_epochs_and_seeds_have_orders_of_their_own(lengths: NDArray[np.int64]) -> None:
-    orders = set()
-    for seed in (0, 1):
-        order = LengthGroupedOrder(lengths, 8, seed)
-        for epoch in range(3):
-            order.set_epoch(epoch)
-            orders.add(tuple(order))
-    assert len(orders) == 6
-
-
-def padded(lengths: NDArray[np.int64], order: list[int], batch: int) -> int:
-    """Tokens of all batches, padding included."""
-    parts = [lengths[order[i : i + batch]] for i in range(0, len(order), batch)]
-    return sum(len(part) * int(part.max()) for part in parts)
-
-
-@pytest.mark.parametrize("batch", [2, 8, 32])
-def test_grouping_by_length_wastes_far_less_on_padding_than_a_random_order(
-    lengths: NDArray[np.int64], batch: int
-) -> None:
-    grouped = padded(lengths, list(LengthGroupedOrder(lengths, batch, 0)), batch)
-    shuffled = np.random.default_rng(0).permutation(len(lengths)).tolist()
-    random, least = padded(lengths, shuffled, batch), int(lengths.sum())
-    assert grouped - least < (random - least) / 5
-
-
-def test_long_and_short_batches_are_mixed(lengths: NDArray[np.int64]) -> None:
-    order = list(LengthGroupedOrder(lengths, 8, 0))
-    first, second = lengths[order[:496]].mean(), lengths[order[496:992]].mean()
-    assert abs(first - second) < 60
+        assert world.size(window.items) <= world.encoder.room

@@ -24,7 +24,7 @@ TITLES = [
     "千年女優 (2001)",
     "参 (2001)",
 ]
-TOKENIZER = train_tokenizer(["The Matrix (1999)"], "Titles:\n")  # anything else is bytes to it
+TOKENIZER = train_tokenizer(["The Matrix (1999)", "Titles:\n"])  # anything else is bytes to it
 
 
 class Even:

@@ -26,6 +26,12 @@ def require_trainable(source: Source, settings: FinetuneSettings) -> None:
             "nano has no pretrained weights, so there is nothing to adapt or quantise",
             "set train: full and quantize: none, or leave both to the preset nano",
         )
+    if any(target.rpartition(".")[2] == "lm_head" for target in settings.lora_targets):
+        raise ModelError(
+            "lora_targets names lm_head, whose adapter the loss would not see: it computes only the "
+            "head's rows that a title needs",
+            "leave lm_head out of lora_targets",
+        )
     if settings.train == "full" and settings.quantize != "none":
         raise ModelError(
             f"quantised weights ({settings.quantize}) cannot be trained themselves",
@@ -43,12 +49,21 @@ def trainable_model(
     """
     require_trainable(source, settings)
     if source.kind == "nano":
-        return _nano(tokenizer, settings, place)
-    model = load_model(source, place, settings.quantize, settings.dropout)
-    if settings.train == "full":
-        # Updates of 1e-5 vanish in bfloat16's 8 bits; autocast keeps the arithmetic fast.
-        return model.float()
-    return _with_lora(model, settings)
+        return prepared(_nano(tokenizer, settings, place), settings)
+    return prepared(load_model(source, place, settings.quantize, settings.dropout), settings)
+
+
+def prepared(model: Any, settings: FinetuneSettings) -> Any:
+    """Make a loaded base model trainable: every weight of it, or LoRA adapters.
+
+    Raises:
+        ModelError: no module can take an adapter.
+    """
+    # Updates of 1e-5 vanish in bfloat16's 8 bits; autocast keeps the arithmetic fast.
+    model = model.float() if settings.train == "full" else _with_lora(model, settings)
+    if settings.gradient_checkpointing == "on":
+        _checkpoint(model)
+    return model
 
 
 def load_trained(source: Source, settings: FinetuneSettings, place: Place, folder: Path) -> Any:
@@ -87,6 +102,16 @@ def save_trained(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
 def _nano(tokenizer: Tokenizer, settings: FinetuneSettings, place: Place) -> Any:
     model: Any = nano.build(len(tokenizer), settings.max_length, settings.dropout, settings.seed)
     return model.to(place.device)
+
+
+def _checkpoint(model: Any) -> None:
+    """Compute activations again in the backward pass instead of keeping them."""
+    network: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    # transformers 5.23 has renamed it. Reentrant checkpoints would need inputs with gradients.
+    if hasattr(network, "activation_checkpointing_enable"):
+        network.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        network.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def _with_lora(model: Any, settings: FinetuneSettings) -> Any:

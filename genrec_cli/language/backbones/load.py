@@ -27,12 +27,12 @@ from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
 
 
-def load_tokenizer(source: Source, titles: Sequence[str], instruction: str) -> Tokenizer:
-    """The base model's tokenizer; nano's is trained on the titles and the instruction."""
+def load_tokenizer(source: Source, texts: Sequence[str] = ()) -> Tokenizer:
+    """The base model's tokenizer; nano's is trained on these texts."""
     if source.kind == "nano":
-        return nano.train_tokenizer(titles, instruction)
+        return nano.train_tokenizer(texts)
     with quiet(), _explained(source):
-        return AutoTokenizer.from_pretrained(_folder(source), **_offline(source))
+        return AutoTokenizer.from_pretrained(location_of(source), **_offline(source))
 
 
 def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
@@ -41,7 +41,7 @@ def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
         with torch.device("meta"):
             return nano.build(len(tokenizer), max_length, 0.0, 0).config
     with quiet(), _explained(source):
-        return AutoConfig.from_pretrained(_folder(source), **_offline(source))
+        return AutoConfig.from_pretrained(location_of(source), **_offline(source))
 
 
 def pin(source: Source) -> Source:
@@ -76,7 +76,9 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
         "adapter_kwargs": {"local_files_only": _offline(source)["local_files_only"]},
     }
     with quiet(), _explained(source):
-        model = AutoModelForCausalLM.from_pretrained(_folder(source), **options, **_offline(source))
+        model = AutoModelForCausalLM.from_pretrained(
+            location_of(source), **options, **_offline(source)
+        )
     _keep_gradients(model)
     model.eval()
     return model
@@ -104,7 +106,7 @@ def _quantization(quantize: Quantization, dtype: torch.dtype) -> BitsAndBytesCon
     return BitsAndBytesConfig(load_in_8bit=True) if quantize == "int8" else None
 
 
-def _folder(source: Source) -> str:
+def location_of(source: Source) -> str:
     """What transformers loads from: a hub id, or a folder."""
     return str(_dequantised(Path(source.location))) if source.kind == "gguf" else source.location
 

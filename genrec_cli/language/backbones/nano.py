@@ -18,8 +18,8 @@ HEADS = 4
 _PAD = "<pad>"
 
 
-def train_tokenizer(titles: Iterable[str], instruction: str) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE on titles; equal titles give an equal tokenizer."""
+def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE on titles and what is around them; equal texts, equal tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     # A title's words and its "(1999)" are split at spaces only, so that each can become one token.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -36,7 +36,7 @@ def train_tokenizer(titles: Iterable[str], instruction: str) -> PreTrainedTokeni
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*titles, instruction], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=_PAD)
 
 

@@ -1,0 +1,1 @@
+"""Figures as SVG that stands alone: no plotting library, no script, nothing fetched."""

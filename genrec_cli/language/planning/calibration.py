@@ -1,0 +1,192 @@
+"""How long an optimiser step takes: real passes through a few layers, without the model's weights.
+
+One and two layers of the model's own sizes, with random weights, read real windows forwards and
+backwards; what the second layer adds is taken for each of the others. A model of few layers is
+timed whole. Where even that would take too long or too much memory, time is 2 FLOP a weight and
+token for each pass (forward, backward through activations, and through weights if they are
+trained) at half the speed of a matrix product on this machine.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+import torch
+
+from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.language.backbones.load import quiet
+from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.examples import Example
+from genrec_cli.language.hardware import Place, give_back_memory
+from genrec_cli.language.memory import is_out_of_memory
+from genrec_cli.language.objective import LossModel, TitleLoss
+from genrec_cli.language.packing import Counts, Pack, join, micro_batches, weighed
+from genrec_cli.language.planning.anatomy import Anatomy
+from genrec_cli.language.planning.sketch import Sketch, random_model
+from genrec_cli.language.sampler import EndlessOrder
+from genrec_cli.language.seeding import seeded
+
+Method = Literal["layers", "matmul"]
+
+_FEW_LAYERS: Final = 4  # a model of so many is timed whole
+_CPU_TOKENS: Final = 1024  # time on a CPU grows with the tokens from here on
+_RUNS: Final = 3  # of each pass; the first one compiles
+_PATIENCE: Final = 20.0  # seconds
+_WRITTEN: Final = 2e8  # random weights a second
+_EFFICIENCY: Final = 0.5  # of a whole training step, against a bare matrix product
+# LitGPT on an A10G, LLaMA-2-7B with LoRA: 45.67 min in NF4, 32.82 in bfloat16; int8 is taken for
+# alike.
+_QUANTISED: Final = 1.4
+
+
+class Timing(NamedTuple):
+    """Seconds of an optimiser step on one device, and how they were found."""
+
+    seconds: float
+    method: Method
+
+
+def step_seconds(corpus: Corpus, sketch: Sketch, free_gb: float) -> Timing:
+    """Time an optimiser step; no memory is kept, and no generator is moved.
+
+    Args:
+        corpus: what is read.
+        sketch: what is trained.
+        free_gb: memory that may be used meanwhile.
+    """
+    settings, training = sketch.settings, corpus.training
+    tokens = training.tokens / len(training) * settings.batch_size
+    slower = _QUANTISED if settings.quantize != "none" else 1.0
+    speed = _matmul_speed(sketch.place)
+    estimated = _flops(sketch, tokens) / (_EFFICIENCY * speed)
+    if _affordable(sketch, free_gb, speed):
+        try:
+            return Timing(slower * _timed(corpus, sketch, tokens), "layers")
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            _forget(sketch.place)
+    return Timing(slower * estimated, "matmul")
+
+
+def _layer_counts(anatomy: Anatomy) -> tuple[int, ...]:
+    return (anatomy.layers,) if anatomy.layers <= _FEW_LAYERS else (1, 2)
+
+
+def _affordable(sketch: Sketch, free_gb: float, speed: float) -> bool:
+    """Whether the layers fit half of the free memory, and are timed soon enough."""
+    anatomy, settings, place = sketch
+    counts = _layer_counts(anatomy)
+    held = [anatomy.embedded + count * anatomy.weights / anatomy.layers for count in counts]
+    bytes_each = 16 if settings.train == "full" else place.dtype.itemsize
+    share = sum(counts) / anatomy.layers
+    flops = _RUNS * share * _flops(sketch, _pack_tokens(sketch))
+    seconds = flops / (_EFFICIENCY * speed) + sum(held) / _WRITTEN
+    return max(held) * bytes_each < 0.5e9 * free_gb and seconds < _PATIENCE
+
+
+def _flops(sketch: Sketch, tokens: float) -> float:
+    settings = sketch.settings
+    passes = (3 if settings.train == "full" else 2) + (settings.gradient_checkpointing == "on")
+    return 2 * passes * sketch.anatomy.weights * tokens
+
+
+def _pack_tokens(sketch: Sketch) -> int:
+    micro = sketch.settings.micro_batch_tokens or _CPU_TOKENS
+    return min(micro, _CPU_TOKENS) if sketch.place.device.type == "cpu" else micro
+
+
+def _timed(corpus: Corpus, sketch: Sketch, tokens: float) -> float:
+    """Seconds of a step of so many tokens, extrapolated to all layers."""
+    layers = sketch.anatomy.layers
+    pack = _sample(corpus, _pack_tokens(sketch), sketch.settings)
+    counts = _layer_counts(sketch.anatomy)
+    with seeded(0), quiet():
+        measured = [_measure(corpus, sketch, pack, count) for count in counts]
+    first, last = measured[0], measured[-1]
+    if len(measured) == 1:
+        one_pass = last.one_pass
+    else:
+        a_layer = max(0.0, last.one_pass - first.one_pass)
+        one_pass = first.one_pass + (layers - 1) * a_layer
+    trained = sketch.anatomy.trainable(sketch.settings)
+    return one_pass * tokens / len(pack.tokens) + last.update * trained / last.trained
+
+
+def _sample(corpus: Corpus, tokens: int, settings: FinetuneSettings) -> Pack:
+    """Windows of about so many tokens, drawn as in training."""
+    drawn: list[list[Example]] = []
+    total = 0
+    training = corpus.training
+    for draw in EndlessOrder(len(training), len(training), 0):
+        examples = training[draw]
+        size = sum(len(example.tokens) for example in examples)
+        if drawn and total + size > tokens:
+            break
+        drawn.append(examples)
+        total += size
+    batch = join(drawn)
+    batch = weighed(batch, Counts.of(batch), settings.mask_weight)
+    return next(micro_batches(batch, 2 * total * len(drawn), packing=settings.packing))
+
+
+class _Measured(NamedTuple):
+    """Seconds of a pass, forwards and backwards, and of an update of so many parameters."""
+
+    one_pass: float
+    update: float
+    trained: int
+
+
+def _measure(corpus: Corpus, sketch: Sketch, pack: Pack, layers: int) -> _Measured:
+    settings, place = sketch.settings, sketch.place
+    network = random_model(sketch, layers)
+    loss = TitleLoss(corpus.trie, settings.normaliser, catalog_head=settings.catalog_head)
+    model = LossModel(network, loss).train()
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=0.0, fused=True)
+
+    def one_pass() -> None:
+        halves = place.dtype == torch.bfloat16
+        with torch.autocast(place.device.type, torch.bfloat16, enabled=halves):
+            loss = model(pack)
+        loss.backward()
+        loss.item()  # waits for the device
+
+    def update() -> None:
+        optimizer.step()
+        _wait(place)
+
+    passes = [_seconds(one_pass) for _ in range(_RUNS)]
+    updates = [_seconds(update) for _ in range(_RUNS)]
+    return _Measured(min(passes), min(updates), sum(weight.numel() for weight in weights))
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def _matmul_speed(place: Place) -> float:
+    """FLOP/s of a matrix product of a training step's shape; takes a few hundredths of a second."""
+    left = torch.ones((512, 1024), dtype=place.dtype, device=place.device)
+    right = torch.ones((1024, 1024), dtype=place.dtype, device=place.device)
+    best = min(_seconds(lambda: (left @ right).sum().item()) for _ in range(10))
+    return 2 * 512 * 1024 * 1024 / best
+
+
+def _wait(place: Place) -> None:
+    if place.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _forget(place: Place) -> None:
+    """Leave neither memory nor a peak that is not the run's."""
+    gc.collect()
+    give_back_memory()
+    if place.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()

@@ -1,0 +1,40 @@
+"""The texts that stand around histories, by objective.
+
+The 2023 paper (Ji et al., section 3.1 and figure 2) writes instruction, input and output, and
+several wordings of the instruction "to enhance the model's comprehension of the task". These are
+ours, fit for any kind of item; its repository asks for films among toys, and for an age range.
+"""
+
+from typing import Final
+
+from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.language.prompt import Prompt
+
+PAPER_WORDINGS: Final = (
+    "Given this person's history, what is the most probable item they will choose next?",
+    "Based on what this person chose so far, which item is the most likely next one?",
+    "Here is what a person chose, in order. Predict the next choice.",
+    "Considering the choices below, name the item that will be chosen next.",
+    "From the sequence of items below, infer the one that follows.",
+    "What would somebody with this history most likely choose next?",
+    "Read the list of past choices and recommend the next item.",
+    "These items were chosen one after the other. Which one comes next?",
+)
+
+HIDDEN: Final = "[hidden]\n"
+"""Stands for a title in masked-item prediction."""
+ANSWERS: Final = "[hidden were]\n"
+"""Stands before the titles that were hidden."""
+
+
+def prompts_of(settings: FinetuneSettings) -> list[Prompt]:
+    """The prompts that a run is trained on; serving takes the first."""
+    if settings.objective == "paper":
+        return [Prompt(f"Instruction: {w}\nInput:\n", "Output:\n") for w in PAPER_WORDINGS]
+    return [Prompt(f"{settings.instruction}\n")]
+
+
+def texts_of(settings: FinetuneSettings) -> list[str]:
+    """All text around titles that a tokenizer of one's own should know."""
+    texts = [text for prompt in prompts_of(settings) for text in (prompt.before, prompt.after)]
+    return [*texts, *((HIDDEN, ANSWERS) if settings.mask_weight else ())]
