@@ -415,14 +415,16 @@ def finetune(
     genrec finetune --base-model llama-7b --quantize nf4 --devices 4
     """
     with _session(as_json, quiet, debug) as (terminal, at):
-        from genrec_cli.commands import finetune as command
-        from genrec_cli.core.settings import with_settings
-        from genrec_cli.display.plans import finetuned, plan_with_origins, planned
-        from genrec_cli.language.job import Request
         from genrec_cli.language.launching import command_line, launch, must_launch
 
         if must_launch(devices) and not dry_run:
             raise typer.Exit(launch(devices or 1, command_line()))
+
+        from genrec_cli.commands import finetune as command
+        from genrec_cli.core.settings import with_settings
+        from genrec_cli.display.plans import finetuned, plan_with_origins, planned
+        from genrec_cli.language.job import Request
+
         flags = {
             "base_model": base_model,
             "quantize": quantize.value if quantize else None,

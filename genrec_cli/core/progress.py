@@ -15,6 +15,9 @@ class Task(Protocol):
     def advance(self, amount: float = 1) -> None:
         """Say that `amount` more units are done."""
 
+    def skip(self, amount: float) -> None:
+        """Say that `amount` units had been done before; they do not count in the rate."""
+
     def figures(self, values: Mapping[str, str]) -> None:
         """Show named figures (loss, targets/s) beside the bar; later values replace earlier."""
 
@@ -31,6 +34,8 @@ class Progress(Protocol):
 
 class _SilentTask:
     def advance(self, amount: float = 1) -> None: ...
+
+    def skip(self, amount: float) -> None: ...
 
     def figures(self, values: Mapping[str, str]) -> None: ...
 

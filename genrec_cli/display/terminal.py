@@ -127,6 +127,9 @@ class _Bar:
     def advance(self, amount: float = 1) -> None:
         self.bars.advance(self.task, amount)
 
+    def skip(self, amount: float) -> None:
+        self.bars.reset(self.task, completed=round(amount), figures=_joined(self.shown))
+
     def figures(self, values: Mapping[str, str]) -> None:
         self.shown |= values
         self.bars.update(self.task, figures=_joined(self.shown))
@@ -158,6 +161,7 @@ class _Lines:
     total: float | None
     unit: str
     done: float = 0.0
+    skipped: float = 0.0
     shown: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
@@ -169,11 +173,15 @@ class _Lines:
             self.printed = now
             self.console.print(self._line(now - self.started), markup=False)
 
+    def skip(self, amount: float) -> None:
+        self.done += amount
+        self.skipped += amount
+
     def figures(self, values: Mapping[str, str]) -> None:
         self.shown |= values
 
     def _line(self, seconds: float) -> str:
-        rate = self.done / seconds
+        rate = (self.done - self.skipped) / seconds
         parts = [f"{self.title}: {self.done:,.0f}"]
         if self.total is not None:
             parts[0] += f"/{self.total:,.0f}"

@@ -8,6 +8,7 @@ Shapes: T tokens, E examples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -56,11 +57,15 @@ class Pack:
             **options: of `scaled_dot_product_attention`.
         """
         lengths, grouped = list(self.lengths), query.shape[1] != key.shape[1]
-        parts = [
-            scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped, **options)
-            for q, k, v in zip(*(x.split(lengths, 2) for x in (query, key, value)), strict=True)
-        ]
-        return torch.cat(parts, 2).transpose(1, 2)
+        dtype, on_cpu = query.dtype, query.device.type == "cpu"
+        heads = [x.float() if on_cpu else x for x in (query, key, value)]
+        # A CPU compiles bfloat16 attention for every length, and keeps it: float32 is faster.
+        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
+            parts = [
+                scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped, **options)
+                for q, k, v in zip(*(x.split(lengths, 2) for x in heads), strict=True)
+            ]
+        return torch.cat(parts, 2).transpose(1, 2).to(dtype)
 
     def padded(self) -> "Pack":
         """The same examples, each made as long as the longest by tokens that nobody looks at."""

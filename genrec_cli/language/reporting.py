@@ -44,7 +44,7 @@ class Report(TrainerCallback):
         if state.global_step:
             self._log.cut_after(state.global_step)
             self._earlier = max((line.get("seconds", 0.0) for line in self._log.lines()), default=0)
-            self._task.advance(state.global_step)
+            self._task.skip(state.global_step)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -55,10 +56,10 @@ def resume_command(said: str) -> list[str]:
 def test_two_processes_train_as_one_does_and_stop_and_go_on_together(
     prepared: Console, console: Console, tmp_path: Path
 ) -> None:
-    (tmp_path / "workspace").symlink_to(prepared.workspace)
+    shutil.copytree(prepared.workspace, console.workspace)
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    runs = tmp_path / "workspace" / "runs" / "sample"
+    runs = console.workspace / "runs" / "sample"
     command = ("finetune", "--base-model", "nano", "--config", config)
     one = console.done(*command, "--name", "one", "--json").json["trained"]
 
@@ -79,7 +80,7 @@ def test_two_processes_train_as_one_does_and_stop_and_go_on_together(
     )
     assert resume_command(stopped.err) == again
     assert not (runs / "both" / "run.json").exists()
-    assert "stopped at" in (runs / "both" / "training.svg").read_text() or True
+    assert "both on sample" in (runs / "both" / "training.svg").read_text()
 
     ended = console.in_its_own_process(*again, "--json", environment={})
     assert ended.code == 0, ended.err

@@ -10,6 +10,7 @@ from genrec_cli.core.progress import SILENT
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.search import GPU, best_first
+from genrec_cli.evaluation.validation import RankingValidation
 from genrec_cli.language.backbones.adapt import load_trained, save_trained, trainable_model
 from genrec_cli.language.backbones.choose import default_preset
 from genrec_cli.language.backbones.load import load_config
@@ -19,6 +20,7 @@ from genrec_cli.language.hardware import Place, best_place
 from genrec_cli.language.planning.plan import make_plan
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.serving.stepmodel import TreeModel
+from genrec_cli.language.trainer import Lesson
 from genrec_cli.language.training import train
 
 pytestmark = [
@@ -53,11 +55,13 @@ def test_a_model_trains_is_saved_loaded_and_predicts_on_the_gpu(
     torch.cuda.reset_peak_memory_stats()
     corpus = make_corpus(dataset, tokenizer, settings)
     model = trainable_model(base, tokenizer, settings, place)
-    trained = train(model, corpus, settings, place, tmp_path, SILENT)
+    validate = RankingValidation(corpus, settings.normaliser)
+    trained = train(model, Lesson(corpus, settings, 512, validate), place, tmp_path, SILENT)
     save_trained(model, tokenizer, tmp_path / "model")
     loaded = load_trained(base, settings, place, tmp_path / "model")
     assert next(loaded.parameters()).device.type == "cuda"
-    assert trained.loss < trained.loss_before
+    assert trained is not None
+    assert trained.best["validation_loss"] < trained.before["validation_loss"]
 
     prompts = [corpus.encoder.prompt(dataset.sequence(row)) for row in range(3)]
     session, question = TreeModel(loaded).start(prompts), Question(5, [[], [], []])

@@ -51,6 +51,8 @@ class Doing(Steps):
         self._at = at
         self._what = what
 
+    def skip(self, amount: float) -> None: ...
+
     def advance(self, amount: float = 1) -> None:
         super().advance(amount)
         if self.done == self._at:

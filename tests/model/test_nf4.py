@@ -1,17 +1,16 @@
 """Quantised and plain base models train, are saved as safetensors, and load to equal logits."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from bitsandbytes.nn.modules import Linear4bit, Params4bit
+from lessons import assert_equal, assert_same_run, checkpoints, learn, lesson
 from safetensors.torch import load_file
 from tiny import CPU, Steps, parameter_counts, settings_for
 
 from genrec_cli.core.errors import ModelError
-from genrec_cli.core.progress import SILENT
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.backbones.adapt import (
@@ -22,9 +21,7 @@ from genrec_cli.language.backbones.adapt import (
 from genrec_cli.language.backbones.load import load_model, load_tokenizer
 from genrec_cli.language.backbones.names import Source
 from genrec_cli.language.corpus import make_corpus
-from genrec_cli.language.metrics_log import MetricsLog
 from genrec_cli.language.prompt import Tokenizer, tokenise_titles
-from genrec_cli.language.training import train
 
 IDS = torch.tensor([[5, 9, 30, 2, 77, 101, 4]])
 WAYS = {
@@ -65,11 +62,10 @@ def done(
     folder = tmp_path_factory.mktemp(request.param)
     model = trainable_model(base, tokenizer, settings, CPU)
     untrained = logits(model)
-    train(model, make_corpus(dataset, tokenizer, settings), settings, CPU, folder, SILENT)
+    corpus = make_corpus(dataset, tokenizer, settings)
+    run = learn(lesson(corpus, settings), folder, model=lambda: model)
     save_trained(model, tokenizer, folder / "model")
-    lines = MetricsLog(folder / "metrics.jsonl").lines()
-    losses = [line["loss"] for line in lines if "loss" in line]
-    return Done(settings, model, losses, untrained, folder / "model")
+    return Done(settings, model, run.losses, untrained, folder / "model")
 
 
 def test_the_loss_falls(done: Done) -> None:
@@ -99,7 +95,7 @@ def test_only_safetensors_are_saved_and_an_adapter_without_its_base(done: Done) 
 def test_the_saved_tokenizer_writes_titles_with_equal_ids(
     done: Done, dataset: Dataset, tokenizer: Tokenizer
 ) -> None:
-    saved = load_tokenizer(Source("run", "folder", str(done.folder)), dataset.titles, "")
+    saved = load_tokenizer(Source("run", "folder", str(done.folder)))
     found, expected = (tokenise_titles(each, dataset.titles) for each in (saved, tokenizer))
     assert found.flat.tolist() == expected.flat.tolist()
 
@@ -172,20 +168,19 @@ def test_an_adapter_resumes_exactly_and_keeps_its_best_checkpoint(
     settings = WAYS[way].model_copy(
         update={"learning_rate": 0.1, "max_steps": 7, "evaluations": 3, "lora_dropout": 0.1}
     )
-    corpus = make_corpus(dataset, tokenizer, settings)
-    kept = {}
-    for name, stop_at in (("whole", None), ("stopped", 5), ("stopped", None)):
-        model, folder = trainable_model(base, tokenizer, settings, CPU), tmp_path / name
-        folder.mkdir(exist_ok=True)
-        with nullcontext() if stop_at is None else pytest.raises(KeyboardInterrupt):
-            trained = train(model, corpus, settings, CPU, folder, Steps(stop_at))
-            kept[name] = adapter(model)
-            best = folder / "checkpoints" / f"checkpoint-{trained.best_step}"
-            saved = load_file(best / "adapter_model.safetensors")
-            assert [n for n, w in saved.items() if not torch.equal(w, kept[name][n])] == []
-    assert kept.keys() == {"whole", "stopped"}
-    for weight, expected in zip(kept["stopped"].values(), kept["whole"].values(), strict=True):
-        assert torch.equal(weight, expected)
+    taught = lesson(make_corpus(dataset, tokenizer, settings), settings)
+
+    def model() -> Any:
+        return trainable_model(base, tokenizer, settings, CPU)
+
+    whole = learn(taught, tmp_path / "whole", model=model)
+    with pytest.raises(KeyboardInterrupt):
+        learn(taught, tmp_path / "stopped", Steps(5), model)
+    assert checkpoints(tmp_path / "stopped") == [3]
+    resumed = learn(taught, tmp_path / "stopped", model=model)
+    assert_same_run(resumed, whole)
+    best = tmp_path / "stopped" / "checkpoints" / f"checkpoint-{resumed.trained.best_step}"
+    assert_equal(load_file(best / "adapter_model.safetensors"), adapter(resumed.model))
 
 
 def test_packed_weights_count_as_the_weights_they_hold(base: Source, tokenizer: Tokenizer) -> None:

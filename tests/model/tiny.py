@@ -57,6 +57,9 @@ class Steps:
         if self._stop_at is not None and self.done >= self._stop_at:
             raise KeyboardInterrupt
 
+    def skip(self, amount: float) -> None:
+        self.done += amount
+
     def figures(self, values: Mapping[str, str]) -> None:
         self.shown |= values
 

@@ -120,6 +120,8 @@ class Bar:
 
     def __exit__(self, *exc: object) -> None: ...
 
+    def skip(self, amount: float) -> None: ...
+
     def advance(self, amount: float = 1) -> None:
         self.done += amount
 

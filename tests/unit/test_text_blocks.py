@@ -184,6 +184,8 @@ class Count:
     def __init__(self) -> None:
         self.done = 0.0
 
+    def skip(self, amount: float) -> None: ...
+
     def advance(self, amount: float = 1) -> None:
         assert amount >= 0
         self.done += amount

@@ -28,8 +28,8 @@ def require_trainable(source: Source, settings: FinetuneSettings) -> None:
         )
     if any(target.rpartition(".")[2] == "lm_head" for target in settings.lora_targets):
         raise ModelError(
-            "lora_targets names lm_head, whose adapter the loss would not see: it computes only the "
-            "head's rows that a title needs",
+            "lora_targets names lm_head, whose adapter the loss would not see: it computes only "
+            "those rows of the head that a title needs",
             "leave lm_head out of lora_targets",
         )
     if settings.train == "full" and settings.quantize != "none":

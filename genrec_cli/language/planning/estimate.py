@@ -1,11 +1,9 @@
 """Memory of a training run on one corpus and one device, under one or other settings."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import psutil
-import torch
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.arguments import planned_steps
@@ -13,10 +11,6 @@ from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.planning.anatomy import Anatomy
 from genrec_cli.language.planning.budget import Load, memory_parts
-
-# oneDNN compiles attention in bfloat16 anew for every length of an example, and keeps it (measured:
-# 5.1 MB each, forward and backward).
-_KERNEL_BYTES: Final = 5e6
 
 
 @dataclass(frozen=True)
@@ -43,9 +37,8 @@ class Estimate:
         self, anatomy: Anatomy, settings: FinetuneSettings, tokens: int, checkpointing: bool
     ) -> dict[str, float]:
         """Memory by part in GB, with the sum as "total"."""
-        counts, trie = self.corpus.training.token_counts, self.corpus.trie
         whole = settings.normaliser == "vocabulary" or not settings.catalog_head
-        at_root = int(trie.n_children(np.array([0]))[0])
+        at_root = int(self.corpus.trie.n_children(np.array([0]))[0])
         steps = planned_steps(len(self.corpus.training), settings)
         load = Load(
             tokens=max(tokens, self.longest(settings)),
@@ -57,10 +50,6 @@ class Estimate:
         parts = memory_parts(anatomy, settings, self.place, load)
         memory = {part: size / 1e9 for part, size in parts.items()}
         if self.place.device.type == "cpu":
-            compiled = self.place.dtype == torch.bfloat16
-            lengths = len(np.unique(np.minimum(counts, settings.max_length)))
-            lengths = min(lengths, steps * settings.batch_size)
-            memory["kernels"] = _KERNEL_BYTES * lengths / 1e9 if compiled else 0.0
             memory["program"] = self.program_gb
         return {**memory, "total": sum(memory.values())}
 

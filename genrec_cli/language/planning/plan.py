@@ -27,7 +27,7 @@ class Plan:
         parameters: of the base model.
         trainable: parameters that are trained.
         memory_gb: part -> GB (1e9 bytes) on each device, with the sum as "total"; "program" is
-            what this process has taken already, "kernels" what compiled code will.
+            what this process has taken already.
         available_gb: free memory of the device, with what this process has taken.
         seconds_per_step: estimated.
         hours: estimated training time, without evaluations.
