@@ -7,7 +7,7 @@ Weights, gradients and moments are counted: float32 where they are trained, NF4 
 
     ==================== ==================================================================
     norm                 its input in float32; normalised once more, if its weight is trained
-    attention            queries, keys, values, output; a float32 for each head
+    attention            queries, keys, values, output (float32 on a CPU); a float32 for each head
     feed-forward         gate, up and the activated gate
     trained linear layer its input, once more for each layer that casts it to 16 bits
     adapter              its input, its r outputs, and its dropout's mask (float32 on a CPU)
@@ -118,7 +118,8 @@ def layer_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place) -> f
     """Bytes a token that one layer keeps for the backward pass."""
     itemsize, full = place.dtype.itemsize, settings.train == "full"
     norms = 2 * 4 * anatomy.width * (2 if full else 1)
-    attention = 2 * (anatomy.queries + anatomy.keys) * itemsize + 4 * anatomy.heads
+    attending = 4 if place.device.type == "cpu" else itemsize  # see `Pack.attend`
+    attention = 2 * (anatomy.queries + anatomy.keys) * attending + 4 * anatomy.heads
     inner = 3 * anatomy.inner * itemsize
     return norms + attention + inner + _input_bytes(anatomy, settings, place)
 
