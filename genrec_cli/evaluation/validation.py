@@ -14,8 +14,8 @@ from genrec_cli.language.run import asking
 
 _K: Final = 10
 # An untrained model is in doubt about everything; after so many tokens a user the search goes on
-# as a beam. A trained one needs far fewer.
-_BUDGET: Final = 512
+# as a beam. A trained one needs some twenty.
+_BUDGET: Final = 256
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Small training runs on the CPU, and what is asserted of them."""
 
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from genrec_cli.language.metrics_log import MetricsLog
 from genrec_cli.language.trainer import Lesson, Validate
 from genrec_cli.language.training import Trained, train
 
+# Every run begins by collecting garbage, and what libraries have made at import is none: without
+# it a run of a few steps takes half the time.
+gc.freeze()
 Weights = Mapping[str, torch.Tensor]
 
 

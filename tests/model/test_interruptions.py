@@ -29,7 +29,9 @@ from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import Cases
 from genrec_cli.language import interruptions
 from genrec_cli.language.corpus import Corpus, make_corpus
+from genrec_cli.language.interruptions import Guard
 from genrec_cli.language.prompt import Tokenizer
+from genrec_cli.language.team import Team
 from genrec_cli.language.trainer import Lesson
 
 # Windows are drawn, dropped out and hidden at random; the batches run on across epochs.
@@ -156,6 +158,33 @@ def test_a_second_signal_stops_at_once_and_the_run_still_goes_on(
         learn(taught(prepared), tmp_path, twice)
     assert checkpoints(tmp_path) == [3]
     assert_same_run(learn(taught(prepared), tmp_path), whole)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Puts this process's handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_what_a_launcher_repeats_to_a_team_is_no_second_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guard = Guard(Team(size=2), Steps())
+    with guard.watching():
+        send(signal.SIGINT)
+        send(signal.SIGINT)
+        send(signal.SIGTERM)
+        assert guard.stopped_by == signal.SIGINT
+    send(signal.SIGINT)  # its own training is over; it still has to say so
+    later = Guard(Team(size=2), Steps())
+    monkeypatch.setattr(interruptions, "_ECHO_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt), later.watching():
+        send(signal.SIGINT)
+        send(signal.SIGINT)
 
 
 def test_a_signal_at_the_last_step_changes_nothing(
