@@ -16,7 +16,7 @@ from genrec_cli.evaluation.validation import RankingValidation
 from genrec_cli.language.arguments import require_possible
 from genrec_cli.language.backbones.adapt import require_trainable, save_trained, trainable_model
 from genrec_cli.language.backbones.load import load_config, load_tokenizer, pin
-from genrec_cli.language.checkpoints import CHECKPOINTS
+from genrec_cli.language.checkpoints import CHECKPOINTS, saving
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place, best_place, peak_gpu_gb
 from genrec_cli.language.job import Job, Request, begun, identity, new_job, resumed_job
@@ -139,7 +139,8 @@ def _finetune(
             trained = train(model, lesson, place, job.folder, progress)
         if trained is None:
             return None
-        save_trained(model, tokenizer, job.folder / MODEL_FOLDER)
+        with saving(job.folder, team):
+            save_trained(model, tokenizer, job.folder / MODEL_FOLDER)
         prompts_of(job.settings)[0].save(job.folder)
         manifest = _manifest(job, report, trained) | watch.cost()
         write_json(job.folder / RUN_MANIFEST, manifest)

@@ -54,9 +54,10 @@ def saving(folder: Path, team: Team) -> Iterator[None]:
         for path in (folder / CHECKPOINTS).glob("checkpoint-*"):
             if not _is_whole(path):
                 shutil.rmtree(path, ignore_errors=True)
-        step = f"; that of step {kept.name.rpartition('-')[2]} is kept" if kept else ""
+        step = kept.name.rpartition("-")[2] if kept else None
+        safe = "" if step is None else f"; the checkpoint of step {step} is kept"
         raise WorkspaceError(
-            f"no room for a checkpoint in {folder}{step}: {_why_full(error)}",
+            f"no room to write in {folder}{safe}: {_why_full(error)}",
             f"make room, then {go_on_with(folder, team)}",
         ) from error
 

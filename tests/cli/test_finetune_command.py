@@ -1,13 +1,14 @@
 """What `finetune` refuses, and what it leaves when it is refused."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 
 from genrec_cli.core.workspace import locked
 
-from .console import Console
+from .console import TINY_RUN, Console
 
 
 def runs_of(console: Console) -> list[str]:
@@ -22,6 +23,8 @@ def runs_of(console: Console) -> list[str]:
         (("--base-model", "nano", "--name", "popularity"), 2, "is a baseline's name"),
         (("--base-model", "nano", "--name", "a,b"), 2, "cannot be a name"),
         (("--base-model", "nano", "--name", "../x"), 2, "cannot be a name"),
+        (("--base-model", "nano", "--set", "context_titles=999"), 1, "has nothing to train on"),
+        (("--base-model", "nano", "--set", "report_to=[excel]"), 2, "which is no tracker"),
         (("--resume", "--preset", "nano"), 2, "takes no others"),
         (("--resume", "--dry-run", "--name", "nano-1"), 1, "has nothing to resume"),
     ],
@@ -42,6 +45,27 @@ def test_a_run_that_is_being_trained_cannot_be_resumed_beside_it(changeable: Con
         outcome = changeable("finetune", "--resume")
     assert outcome.code == 1
     assert "in use by another process" in outcome.err
+
+
+def test_a_model_that_finds_no_room_is_saved_when_the_run_is_resumed(
+    changeable: Console, tmp_path: Path
+) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY_RUN)
+    command = ("finetune", "--base-model", "nano", "--max-steps", "0", "--config", config)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        full = changeable(*command, "--name", "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    folder = changeable.workspace / "runs" / "sample" / "full"
+    assert full.code == 1
+    assert f"error: no room to write in {folder}: File too large\n" in full.err
+    assert (folder / "training.svg").exists()
+    assert not (folder / "run.json").exists()
+    again = full.err.partition("make room, then genrec ")[2].split()
+    assert changeable.done(*again, "--json").json["run"] == "full"
 
 
 def test_a_resumed_plan_is_the_unfinished_run_s(changeable: Console) -> None:

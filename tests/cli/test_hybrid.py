@@ -46,6 +46,7 @@ def test_the_mixture_ranks_as_adding_the_scores_of_all_items_does(
     hybrid: Hybrid, cases: Cases, dataset: Dataset
 ) -> None:
     items = len(dataset.titles)
+    near = 2e-3  # another search makes passes of other shapes, which bfloat16 rounds otherwise
     whole = hybrid.run.rank(cases.histories, items, cases.seen)
     prior = hybrid.prior.scores(cases.histories)
     for weight, ranking in zip(
@@ -56,10 +57,10 @@ def test_the_mixture_ranks_as_adding_the_scores_of_all_items_does(
             listed = whole.items[user][whole.items[user] >= 0]
             added = whole.scores[user][: len(listed)] + np.float32(weight) * prior[user, listed]
             best = np.sort(added)[::-1][:10]
-            np.testing.assert_allclose(ranking.scores[user], best, atol=1e-4)
+            np.testing.assert_allclose(ranking.scores[user], best, atol=near)
             own = dict(zip(listed.tolist(), added.tolist(), strict=True))
             found = [own[item] for item in ranking.items[user].tolist()]
-            np.testing.assert_allclose(found, best, atol=1e-4)
+            np.testing.assert_allclose(found, best, atol=near)
 
 
 def test_the_weight_is_the_best_on_validation_items(hybrid: Hybrid, dataset: Dataset) -> None:

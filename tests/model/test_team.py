@@ -7,10 +7,14 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 import pytest
+import torch
 
 from genrec_cli.core.errors import DataError, UsageError
 from genrec_cli.language.team import Team, joined
 
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="a forked process has no use of its parent's GPU"
+)
 Work = Callable[[Team], Any]
 
 
