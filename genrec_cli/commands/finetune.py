@@ -20,6 +20,7 @@ from genrec_cli.language.checkpoints import CHECKPOINTS, saving
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place, best_place, peak_gpu_gb
 from genrec_cli.language.job import Job, Request, begun, identity, new_job, resumed_job
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.metrics_log import METRICS_FILE, MetricsLog
 from genrec_cli.language.planning.levers import Lever
 from genrec_cli.language.planning.plan import Plan, make_plan
@@ -28,7 +29,6 @@ from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.run import MODEL_FOLDER, RUN_FORMAT
 from genrec_cli.language.team import Team, joined
 from genrec_cli.language.templates import prompts_of, texts_of
-from genrec_cli.language.trainer import Lesson
 from genrec_cli.language.training import Trained, train
 from genrec_cli.recommenders.baselines import BASELINES
 

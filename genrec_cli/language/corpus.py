@@ -66,6 +66,11 @@ def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettin
             f"than context_titles = {settings.context_titles} titles",
             "lower context_titles, or prepare the dataset with more history",
         )
+    if not len(cases):
+        raise DataError(
+            f"dataset '{dataset.name}' has no validation item to choose the best checkpoint by",
+            "prepare it with more history a user, or with --split leave-one-out",
+        )
     return Corpus(
         encoder=encoders[0],
         trie=trie,

@@ -1,9 +1,8 @@
 """transformers' Trainer with our batches, loss and evaluation."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,46 +13,15 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from genrec_cli.core.errors import ModelError
-from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.data.split import Cases
-from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.memory import is_out_of_memory
-from genrec_cli.language.objective import LossModel, TitleLoss
+from genrec_cli.language.objective import LossModel
 from genrec_cli.language.packing import Counts, join, micro_batches, weighed
 from genrec_cli.language.reporting import Speed, choice, validation_figures
 from genrec_cli.language.sampler import EndlessOrder
-from genrec_cli.language.team import Team
-
-Validate = Callable[[Any, Cases], Mapping[str, float]]
-"""Ranks held-out items with a network: the sum over users of each metric, such as NDCG@10."""
 
 CHOICE: Final = "choice"
 """Name of what the best checkpoint is chosen by."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a Trainer is to teach.
-
-    Attributes:
-        corpus: what is read.
-        settings: how.
-        micro_batch_tokens: tokens in memory at a time, to begin with.
-        validate: ranks the validation items.
-        team: the processes.
-    """
-
-    corpus: Corpus
-    settings: FinetuneSettings
-    micro_batch_tokens: int
-    validate: Validate
-    team: Team = field(default_factory=Team)
-
-    @property
-    def loss(self) -> TitleLoss:
-        """The loss of its settings."""
-        settings = self.settings
-        return TitleLoss(self.corpus.trie, settings.normaliser, catalog_head=settings.catalog_head)
 
 
 class PackTrainer(Trainer):
@@ -63,8 +31,9 @@ class PackTrainer(Trainer):
     speed: Speed
     micro_batch_tokens: int
 
-    def prepare(self, lesson: Lesson, speed: Speed) -> None:
+    def prepare(self, lesson: Lesson, speed: Speed, note: Callable[[str], None]) -> None:
         """Take what the Trainer's own constructor has no place for."""
+        self._note = note
         self.lesson = lesson
         self.speed = speed
         self.micro_batch_tokens = lesson.micro_batch_tokens
@@ -138,6 +107,7 @@ class PackTrainer(Trainer):
                     raise
             # Outside of `except`, where the error would keep the activations alive.
             self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+            self._note(f"memory was short: now {self.micro_batch_tokens:,} tokens at a time")
             model.zero_grad()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -15,10 +15,11 @@ from genrec_cli.language.backbones.load import quiet
 from genrec_cli.language.checkpoints import CHECKPOINTS, go_on_with, last_checkpoint, saving
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.interruptions import Guard, Patience
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.metrics_log import METRICS_FILE, MetricsLog
 from genrec_cli.language.objective import attention_restored
 from genrec_cli.language.reporting import Report, Speed, choice, validation_figures
-from genrec_cli.language.trainer import Lesson, PackTrainer
+from genrec_cli.language.trainer import PackTrainer
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _train(
     resumed = last_checkpoint(checkpoints)
     log, speed = MetricsLog(folder / METRICS_FILE, writes=lesson.team.first), Speed()
     trainer = _trainer(model, lesson, place, folder, steps)
-    trainer.prepare(lesson, speed)
+    trainer.prepare(lesson, speed, progress.note)
     if resumed is None:
         log.clear()
         progress.note("measuring the untrained model on validation items")

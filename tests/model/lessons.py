@@ -15,8 +15,8 @@ from genrec_cli.data.split import Cases
 from genrec_cli.evaluation.metrics import METRICS, place_in_scores
 from genrec_cli.evaluation.validation import RankingValidation
 from genrec_cli.language.corpus import Corpus
+from genrec_cli.language.lesson import Lesson, Validate
 from genrec_cli.language.metrics_log import MetricsLog
-from genrec_cli.language.trainer import Lesson, Validate
 from genrec_cli.language.training import Trained, train
 
 # Every run begins by collecting garbage, and what libraries have made at import is none: without

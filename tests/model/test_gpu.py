@@ -17,10 +17,10 @@ from genrec_cli.language.backbones.load import load_config
 from genrec_cli.language.backbones.names import Source
 from genrec_cli.language.corpus import make_corpus
 from genrec_cli.language.hardware import Place, best_place
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.planning.plan import make_plan
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.serving.stepmodel import TreeModel
-from genrec_cli.language.trainer import Lesson
 from genrec_cli.language.training import train
 
 pytestmark = [

@@ -30,9 +30,9 @@ from genrec_cli.data.split import Cases
 from genrec_cli.language import interruptions
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.interruptions import Guard
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.team import Team
-from genrec_cli.language.trainer import Lesson
 
 # Windows are drawn, dropped out and hidden at random; the batches run on across epochs.
 RANDOM = settings_for(

@@ -17,6 +17,7 @@ from genrec_cli.language.backbones.load import load_config, load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.objective import LossModel, TitleLoss
 from genrec_cli.language.packing import Counts, Pack, join, micro_batches, weighed
 from genrec_cli.language.planning.anatomy import Anatomy
@@ -27,7 +28,6 @@ from genrec_cli.language.planning.plan import Plan, make_plan
 from genrec_cli.language.sampler import Draw
 from genrec_cli.language.seeding import seeded
 from genrec_cli.language.templates import texts_of
-from genrec_cli.language.trainer import Lesson
 from genrec_cli.language.training import train
 
 HALVES = Place(torch.device("cpu"), torch.bfloat16)

@@ -1,9 +1,11 @@
 """Training runs of some steps: they learn, keep the best weights, and say so."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lessons import (
@@ -23,6 +25,7 @@ from tiny import CPU, Steps, settings_for
 from genrec_cli.core.errors import DataError, ModelError, UsageError
 from genrec_cli.core.settings import Normaliser
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.split import NOWHERE
 from genrec_cli.language.arguments import require_possible, tensorboard_wanted, trackers
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.objective import base_model
@@ -263,6 +266,16 @@ def test_a_dataset_without_a_single_target_is_refused(
         make_corpus(dataset, tokenizer, settings)
     assert "has nothing to train on" in error.value.message
     assert "context_titles = 1000" in error.value.message
+
+
+def test_a_dataset_without_a_validation_item_is_refused(
+    dataset: Dataset, tokenizer: Tokenizer
+) -> None:
+    nowhere = np.full(len(dataset.user_ids), NOWHERE)
+    bounds = replace(dataset.bounds, validation=nowhere)
+    with pytest.raises(DataError) as error:
+        make_corpus(replace(dataset, bounds=bounds), tokenizer, settings_for())
+    assert "has no validation item" in error.value.message
 
 
 @pytest.mark.parametrize(
