@@ -114,7 +114,8 @@ class Bench:
             systems = ",".join(slug(name) for name in mine)
             arguments = ["bench", "--dataset", self.dataset, "--split", "validation", "--k", "10"]
             arguments += ["--systems", systems, "--users", str(self.options.users)]
-            arguments += ["--normaliser", over, "--budget", "2048"]
+            # Half-trained models are in doubt; over the vocabulary that takes a second a user.
+            arguments += ["--normaliser", over, "--budget", "256"]
             rows = self.genrec(*arguments, core=self.cores.get())["rows"]
             figures |= dict(zip(mine, rows, strict=True))
             self.cores.put(self.options.cores.split(",")[0])
