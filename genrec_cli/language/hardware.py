@@ -1,6 +1,9 @@
 """What this machine computes with."""
 
 import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -51,6 +54,17 @@ def peak_gpu_gb() -> float | None:
     if not torch.cuda.is_available():
         return None
     return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Take denormal numbers for zero; a CPU is six times slower on them."""
+    before = sys.float_info.min / 2 == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def give_back_memory() -> None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PrinterCallback, ProgressCallback
 from transformers.integrations.integration_utils import TensorBoardCallback
 
@@ -13,7 +12,7 @@ from genrec_cli.core.progress import Progress
 from genrec_cli.language.arguments import planned_steps, tensorboard_wanted, training_arguments
 from genrec_cli.language.backbones.load import quiet
 from genrec_cli.language.checkpoints import CHECKPOINTS, go_on_with, last_checkpoint, saving
-from genrec_cli.language.hardware import Place
+from genrec_cli.language.hardware import Place, denormals_flushed
 from genrec_cli.language.interruptions import Guard, Patience
 from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.metrics_log import METRICS_FILE, MetricsLog
@@ -72,8 +71,7 @@ def train(
     """
     # Words that no title has get no gradient; Adam's moments then decay into denormal numbers, on
     # which a CPU is six times slower (reference/decoding.md, trap 8).
-    torch.set_flush_denormal(True)
-    with attention_restored(model):
+    with attention_restored(model), denormals_flushed():
         return _train(model, lesson, place, folder, progress)
 
 

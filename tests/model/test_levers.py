@@ -119,7 +119,7 @@ def test_a_run_that_cannot_fit_is_refused_with_its_budget_and_levers(
 ) -> None:
     shortage = shortage_of(base, dataset, tmp_path, free_gb=1.0)
     levers = [Lever({"quantize": "nf4"}, 9.06), Lever({"base_model": "smollm2"}, 13.2)]
-    with pytest.raises(ModelError, match=r"would not fit: it needs 1\d\.\d GB, and 1\.\d GB") as e:
+    with pytest.raises(ModelError, match=r"would not fit: it needs 1\d\.\d GB, and \d\.\d GB") as e:
         refuse_unfitting(shortage.plan, levers)
     assert "(weights 13.5, " in e.value.message
     assert e.value.fix == "--quantize nf4 saves 9.1 GB; --base-model smollm2 saves 13.2 GB"

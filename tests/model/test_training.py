@@ -1,5 +1,6 @@
 """Training runs of some steps: they learn, keep the best weights, and say so."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -247,6 +248,14 @@ def test_nothing_is_said_but_through_the_progress(
     assert steps.notes[0] == "measuring the untrained model on validation items"
     figures = {"validation_loss", "HR@10", "NDCG@10"}
     assert steps.shown.keys() == {"loss", "targets/s", "tokens/s", "GB"} | figures
+
+
+def test_numbers_near_zero_are_what_they_were_after_training(
+    prepared: Corpus, tmp_path: Path
+) -> None:
+    settings = settings_for(max_steps=1)
+    learn(lesson(prepared, settings, ranking(prepared, settings)), tmp_path)
+    assert sys.float_info.min / 2 > 0
 
 
 def test_no_steps_leave_the_weights_as_they_were(prepared: Corpus, tmp_path: Path) -> None:
