@@ -87,9 +87,9 @@ class FinetuneSettings(Settings):
     instruction: str = DEFAULT_INSTRUCTION
     """The line before the history; it is saved with the run, so serving reads the same."""
     objective: Objective = "next-title"
-    """Write the next title after a list of titles, or after the 2023 paper's instructions."""
+    """Write the next title after a list of titles, or, one a prompt, after the paper's."""
     targets: Targets = "all"
-    """Predict every title of a window, or only its last, with a window for each target."""
+    """Predict every title of a window, or only its last, with a window for each; paper: last."""
     targets_per_user: Annotated[int, Field(ge=1)] | None = None
     """Train on only so many of a user's targets, the newest; None: on all."""
     context_titles: Annotated[int, Field(ge=1)] = 1
@@ -134,6 +134,11 @@ class FinetuneSettings(Settings):
     """Trackers: tensorboard, wandb, mlflow, trackio; auto: TensorBoard if installed; none."""
     seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
+
+    @property
+    def all_logits(self) -> bool:
+        """Whether the loss computes logits of the whole vocabulary."""
+        return self.normaliser == "vocabulary" or not self.catalog_head
 
 
 class SearchSettings(Settings):

@@ -31,11 +31,6 @@ class Example:
     nodes: Nodes
     masked: bool = False
 
-    @property
-    def targets(self) -> int:
-        """How many titles it predicts: each begins at the root, which is node 0."""
-        return int((self.nodes == 0).sum())
-
 
 class Writer:
     """Writes windows as examples.

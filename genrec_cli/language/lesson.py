@@ -7,7 +7,6 @@ from typing import Any
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.split import Cases
 from genrec_cli.language.corpus import Corpus
-from genrec_cli.language.objective import TitleLoss
 from genrec_cli.language.team import Team
 
 Validate = Callable[[Any, Cases], Mapping[str, float]]
@@ -31,9 +30,3 @@ class Lesson:
     micro_batch_tokens: int
     validate: Validate
     team: Team = field(default_factory=Team)
-
-    @property
-    def loss(self) -> TitleLoss:
-        """The loss of its settings."""
-        settings = self.settings
-        return TitleLoss(self.corpus.trie, settings.normaliser, catalog_head=settings.catalog_head)

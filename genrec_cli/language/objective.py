@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genrec_cli.core.settings import Normaliser
+from genrec_cli.core.settings import FinetuneSettings, Normaliser
 from genrec_cli.decoding.trie import TokenTrie
 from genrec_cli.language.choices import Choices, TrieChoices, VocabularyChoices
 from genrec_cli.language.headloss import HeadLoss
@@ -36,6 +36,11 @@ class TitleLoss:
         self._choices: Choices = TrieChoices(trie)
         if normaliser == "vocabulary" or not catalog_head:
             self._choices = VocabularyChoices(trie if normaliser == "catalog" else None)
+
+    @classmethod
+    def of(cls, trie: TokenTrie, settings: FinetuneSettings) -> "TitleLoss":
+        """The loss that settings ask for."""
+        return cls(trie, settings.normaliser, catalog_head=settings.catalog_head)
 
     def __call__(self, hidden_TD: Tensor, pack: Pack, head: Tensor) -> Tensor:
         """Weighted sum of -log p over the target tokens of a pack.

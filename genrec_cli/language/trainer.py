@@ -15,7 +15,7 @@ from transformers import Trainer
 from genrec_cli.core.errors import ModelError
 from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.memory import is_out_of_memory
-from genrec_cli.language.objective import LossModel
+from genrec_cli.language.objective import LossModel, TitleLoss
 from genrec_cli.language.packing import Counts, join, micro_batches, weighed
 from genrec_cli.language.reporting import Speed, choice, validation_figures
 from genrec_cli.language.sampler import EndlessOrder
@@ -37,7 +37,7 @@ class PackTrainer(Trainer):
         self.lesson = lesson
         self.speed = speed
         self.micro_batch_tokens = lesson.micro_batch_tokens
-        self._title_loss = lesson.loss
+        self._title_loss = TitleLoss.of(lesson.corpus.trie, lesson.settings)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches on the CPU, where they are cut; each process gets its share of every one."""

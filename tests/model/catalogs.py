@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from made_world import targets_of
 from tiny import Title, adapted, tiny_llama
 from torch import Tensor
 
@@ -103,7 +104,9 @@ def naive_loss(
     Each example is read by itself, by the model's own attention, and each target token is scored
     among the whole vocabulary, masked to what goes on in some title as this one begins.
     """
-    counts = [sum(e.targets for e in examples if e.masked == masked) for masked in (False, True)]
+    counts = [
+        sum(targets_of(e) for e in examples if e.masked == masked) for masked in (False, True)
+    ]
     total = torch.zeros(())
     for example in examples:
         weight = mask_weight / counts[1] if example.masked else 1 / counts[0]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_world import targets_of
 
 from genrec_cli.commands.prepare import PrepareRequest, prepare
 from genrec_cli.core.settings import FinetuneSettings
@@ -95,7 +96,9 @@ def test_a_titles_tokens_weigh_one_share_of_the_titles_of_its_kind(
     batch: list[list[Example]], mask_weight: float
 ) -> None:
     joined = join(batch)
-    titles = {m: sum(e.targets for p in batch for e in p if e.masked == m) for m in (False, True)}
+    titles = {
+        m: sum(targets_of(e) for p in batch for e in p if e.masked == m) for m in (False, True)
+    }
     assert Counts.of(joined) == (titles[False], titles[True])
     weights = weighed(joined, Counts.of(joined), mask_weight)["weights"]
     begins = joined["nodes"] == 0

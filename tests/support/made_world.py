@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import bounds
 from genrec_cli.decoding.trie import build_trie
-from genrec_cli.language.examples import Writer
+from genrec_cli.language.examples import Example, Writer
 from genrec_cli.language.prompt import Encoder, TitleTokens
 
 END, HEAD, TAIL = 0, 3, 4
@@ -88,3 +88,8 @@ def worlds(draw: st.DrawFn) -> World:
     ]
     around = draw(st.integers(0, 5)), draw(st.integers(0, 3))
     return make_world(lengths, sequences, around, draw(st.integers(0, 60)))
+
+
+def targets_of(example: Example) -> int:
+    """How many titles an example predicts: each begins at the root."""
+    return int((example.nodes == 0).sum())

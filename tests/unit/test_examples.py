@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_world import END, HEAD, TAIL, World, make_world, worlds
+from made_world import END, HEAD, TAIL, World, make_world, targets_of, worlds
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.examples import NO_TARGET, Example, TrainingExamples, Writer
@@ -86,7 +86,7 @@ def test_an_example_is_its_windows_titles_and_marks_where_target_tokens_are_chos
         assert example.tokens.tolist() == [*head, *context, *tail, *targets]
         before = len(head) + len(context) + len(tail)
         assert example.nodes.tolist() == [NO_TARGET] * before + target_nodes(world, items[split:])
-        assert example.targets == window.targets
+        assert targets_of(example) == window.targets
         assert not example.masked
     if windows:
         data = TrainingExamples(windows, [world.writer])
@@ -117,7 +117,7 @@ def check_hidden(world: World, window: Window, example: Example) -> None:
     asked = [item for item, hide in zip(items, hidden, strict=True) if hide]
     targets = target_nodes(world, asked)
     assert example.nodes.tolist() == [NO_TARGET] * (len(ids) - len(targets)) + targets
-    assert example.targets == len(asked)
+    assert targets_of(example) == len(asked)
     assert example.masked
 
 
@@ -135,7 +135,7 @@ def test_hidden_titles_fit_as_many_as_can_and_one_in_any_case(world: World, seed
     for window in windows_of(world):
         example = hidden_of(world, window, seed)
         kept = len(lines_of(example.tokens.tolist()[len(world.encoder.head) :]))
-        kept -= 1 + example.targets  # lines of answers
+        kept -= 1 + targets_of(example)  # lines of answers
         assert kept == 1 or len(example.tokens) <= most
         if kept < len(window.items):
             more = window.items[len(window.items) - kept - 1 :]

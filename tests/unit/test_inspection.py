@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_world import World, worlds
+from made_world import World, targets_of, worlds
 from small_data import dataset_of
 
 from genrec_cli.core.settings import FinetuneSettings, Targets
@@ -63,7 +63,7 @@ def test_the_figures_of_a_corpus(tmp_path: Path) -> None:
     figures = corpus_figures(dataset, corpus, chosen)
     texts = [corpus.training[Draw(0, window)][0] for window in range(len(corpus.training))]
     assert figures.windows == len(texts)
-    assert figures.targets == sum(text.targets for text in texts) == 57 + 0 + 1 + 2
+    assert figures.targets == sum(targets_of(text) for text in texts) == 57 + 0 + 1 + 2
     assert figures.tokens == 2 * sum(len(text.tokens) for text in texts)
     assert (figures.users, figures.users_trained_on) == (4, 3)
     lengths = tokenise_titles(TOKENIZER, TITLES).lengths

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_world import END, World, worlds
+from made_world import END, World, targets_of, worlds
 from numpy.typing import NDArray
 from small_data import dataset_of
 from tokenizers import Tokenizer, decoders, models, normalizers, trainers
@@ -245,7 +245,7 @@ def test_hidden_titles_are_found_where_the_oldest_had_no_room(
         role: [part for (is_role, _), part in zip(spans, parts, strict=True) if is_role == role]
         for role in ("history", "hidden", "answer")
     }
-    assert by_role["hidden"] == [masking.line.tolist()] * example.targets
+    assert by_role["hidden"] == [masking.line.tolist()] * targets_of(example)
     left = iter(by_role["answer"])
     whole = [
         next(left) if role == "hidden" else part

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_world import targets_of
 from preparing import prepare_with
 from small_data import KEEP_ALL, raw_log
 
@@ -54,7 +55,7 @@ def text_of(tokenizer: Tokenizer, example: Example) -> tuple[str, str]:
     return before, after
 
 
-PAPER = {"objective": "paper", "targets": "last"}
+PAPER = {"objective": "paper"}  # of itself one target a prompt
 
 
 def test_the_papers_texts_are_instruction_input_and_output_in_several_wordings(
@@ -134,7 +135,7 @@ def test_hidden_titles_read_as_such(dataset: Dataset) -> None:
         whole = [next(rest) if line == HIDDEN else line for line in lines]
         assert next(rest, None) is None
         assert whole == [dataset.titles[item] + "\n" for item in window.items]
-        assert lines.count(HIDDEN) == example.targets > 0
+        assert lines.count(HIDDEN) == targets_of(example) > 0
 
 
 def test_a_tokenizer_of_ones_own_learns_the_texts_that_its_settings_use(dataset: Dataset) -> None:

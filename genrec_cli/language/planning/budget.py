@@ -142,12 +142,11 @@ def _input_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place) -> 
 
 def _logit_bytes(anatomy: Anatomy, settings: FinetuneSettings, load: Load) -> float:
     """Of the loss, which works through some of its logits, or gathered head rows, at a time."""
-    whole = settings.normaliser == "vocabulary" or not settings.catalog_head
     at_once = min(_NUMBERS_AT_ONCE, load.tokens * max(load.choices, 2 * anatomy.width))
     numbers = 3 * at_once
     head = anatomy.config.vocab_size * anatomy.width
     if settings.train == "full" and load.trains:
         numbers += 2 * at_once + 2 * head  # the head's gradient, and once more, weighed
-    elif whole:
+    elif settings.all_logits:
         numbers += head  # in float32
     return 4 * numbers

@@ -143,7 +143,7 @@ class _Measured(NamedTuple):
 def _measure(corpus: Corpus, sketch: Sketch, pack: Pack, layers: int) -> _Measured:
     settings, place = sketch.settings, sketch.place
     network = random_model(sketch, layers)
-    loss = TitleLoss(corpus.trie, settings.normaliser, catalog_head=settings.catalog_head)
+    loss = TitleLoss.of(corpus.trie, settings)
     model = LossModel(network, loss).train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=0.0, fused=True)

@@ -37,13 +37,12 @@ class Estimate:
         self, anatomy: Anatomy, settings: FinetuneSettings, tokens: int, checkpointing: bool
     ) -> dict[str, float]:
         """Memory by part in GB, with the sum as "total"."""
-        whole = settings.normaliser == "vocabulary" or not settings.catalog_head
         at_root = int(self.corpus.trie.n_children(np.array([0]))[0])
         steps = planned_steps(len(self.corpus.training), settings)
         load = Load(
             tokens=max(tokens, self.longest(settings)),
             checkpointing=checkpointing,
-            choices=anatomy.config.vocab_size if whole else at_root,
+            choices=anatomy.config.vocab_size if settings.all_logits else at_root,
             devices=self.devices,
             trains=steps > 0,
         )
