@@ -11,7 +11,7 @@ In both, the history of a target is everything before it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,6 +137,27 @@ def held_out(dataset: "Dataset", split: Split, rows: Places | None = None) -> Ca
         histories=[dataset.items[dataset.offsets[row] : places[row]] for row in rows],
         targets=dataset.items[places[rows]],
     )
+
+
+def without_test(dataset: "Dataset") -> "Dataset":
+    """The same dataset as systems may learn from it: nobody's test target, nor what came after.
+
+    Who fits a system on this cannot read the answers, by mistake or on purpose. Users, items and
+    their numbers stay. In a global-time split a user without a test target keeps her training part
+    and validation target only.
+    """
+    starts, known = dataset.offsets[:-1], dataset.bounds
+    tested, validated = known.test != NOWHERE, known.validation != NOWHERE
+    ends = np.where(tested, known.test, np.where(validated, known.validation + 1, known.train_ends))
+    offsets = np.concatenate([[0], np.cumsum(ends - starts)])
+    earlier = starts - offsets[:-1]  # how far each user's events have moved to the front
+    kept = np.arange(offsets[-1]) + np.repeat(earlier, ends - starts)
+    moved = Bounds(
+        known.train_ends - earlier,
+        np.where(validated, known.validation - earlier, NOWHERE),
+        np.full_like(known.test, NOWHERE),
+    )
+    return replace(dataset, offsets=offsets, items=dataset.items[kept], bounds=moved)
 
 
 def sample_rows(dataset: "Dataset", split: Split, count: int | None, seed: int) -> Places:

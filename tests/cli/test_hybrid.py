@@ -14,7 +14,7 @@ from genrec_cli.evaluation.metrics import ndcg, place_in_ranking
 from genrec_cli.evaluation.tuning import WEIGHTS, choose_weight
 from genrec_cli.recommenders.genrec import GenRec
 from genrec_cli.recommenders.hybrid import Hybrid
-from genrec_cli.recommenders.popularity import Popularity
+from genrec_cli.recommenders.counting.popularity import Popularity
 
 from .console import Console
 

@@ -1,0 +1,1 @@
+"""Baselines that count: what is popular, what follows what, what goes with what."""
