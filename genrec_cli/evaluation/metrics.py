@@ -1,9 +1,10 @@
 """Metrics of one target among a whole catalog, in expectation over ties.
 
-With one relevant item the ideal gain is 1, so NDCG@k = 1 / log2(rank + 1) if rank ≤ k, else 0
-(Järvelin & Kekäläinen 2002); HR@k = 1 if rank ≤ k. If a target shares its score with e - 1 other
-items and g items score higher, its rank is uniform on g+1 … g+e; each metric is the mean over
-these ranks, in closed form, so that neither luck nor item order decides.
+If rank ≤ k, HR@k = 1, NDCG@k = 1 / log2(rank + 1), for with one relevant item the ideal gain is 1
+(Järvelin & Kekäläinen 2002), and MRR@k = 1 / rank (Voorhees 1999); else all are 0. If a target
+shares its score with e - 1 other items and g items score higher, its rank is uniform on g+1 … g+e;
+each metric is the mean over these ranks, in closed form, so that neither luck nor item order
+decides.
 """
 
 from dataclasses import dataclass
@@ -78,12 +79,29 @@ def ndcg(placement: Placement, k: int) -> Figures:
         >>> ndcg(rank_1_and_rank_3, k=10).round(9).tolist()
         [1.0, 0.5]
     """
-    gains = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])
+    return _expected(placement, 1.0 / np.log2(np.arange(1, k + 1) + 1.0))
+
+
+def mrr(placement: Placement, k: int) -> Figures:
+    """Reciprocal rank of each user, [B], and 0 behind rank k; its mean over users is MRR@k.
+
+    Example:
+        >>> rank_2_and_a_tie_for_ranks_1_and_2 = Placement(np.array([1, 0]), np.array([1, 2]))
+        >>> mrr(rank_2_and_a_tie_for_ranks_1_and_2, k=10).tolist()
+        [0.5, 0.75]
+    """
+    return _expected(placement, 1.0 / np.arange(1, k + 1))
+
+
+def _expected(placement: Placement, gains: Figures) -> Figures:
+    """Mean gain over the ranks that each target may have; ranks behind the last gain give 0."""
+    k = len(gains)
+    so_far = np.concatenate([[0.0], np.cumsum(gains)])
     first = np.minimum(placement.above, k)
     last = np.minimum(placement.above + placement.tied, k)
-    figures: Figures = (gains[last] - gains[first]) / placement.tied
+    figures: Figures = (so_far[last] - so_far[first]) / placement.tied
     return figures
 
 
-METRICS = {"HR": hit_rate, "NDCG": ndcg}
+METRICS = {"HR": hit_rate, "NDCG": ndcg, "MRR": mrr}
 """Name -> metric, in the order in which tables show them."""

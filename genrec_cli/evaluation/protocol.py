@@ -13,7 +13,7 @@ from genrec_cli.core.provenance import Stopwatch, peak_memory_gb
 from genrec_cli.core.schema import ITEM_ID, RANK, USER_ID
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import Cases
-from genrec_cli.evaluation.intervals import bootstrap_interval
+from genrec_cli.evaluation.evidence.intervals import bootstrap_interval
 from genrec_cli.evaluation.metrics import (
     METRICS,
     Figures,

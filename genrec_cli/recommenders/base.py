@@ -20,7 +20,9 @@ NEVER: Final = np.float32(-np.inf)
 class Recommender(Protocol):
     """Something that ranks the catalog for a person."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """By which commands and tables know it."""
 
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Learn from a dataset without test targets; what was trained before is only loaded."""

@@ -7,7 +7,7 @@ import pytest
 from .console import Console, rows_of
 
 FEW = ("bench", "--users", "8", "--json")
-METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
+METRICS = ("HR@5", "NDCG@5", "MRR@5", "HR@10", "NDCG@10", "MRR@10")
 
 
 def measured(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from tiny import CPU, naive_scores, tiny_llama
 from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.settings import FinetuneSettings, Normaliser
 from genrec_cli.data.split import Cases
-from genrec_cli.evaluation.metrics import METRICS, place_in_scores
+from genrec_cli.evaluation.metrics import hit_rate, ndcg, place_in_scores
 from genrec_cli.evaluation.validation import RankingValidation
 from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.lesson import Lesson, Validate
@@ -119,5 +119,8 @@ def by_hand(model: Any, corpus: Corpus, over: Normaliser = "catalog") -> dict[st
     scores = np.array([naive_scores(model, titles, prompt, over) for prompt in prompts])
     of_targets = scores[np.arange(len(cases)), cases.targets]
     placement = place_in_scores(scores.astype(np.float32), cases.histories, cases.targets)
-    ranked = {f"{name}@10": float(metric(placement, 10).mean()) for name, metric in METRICS.items()}
-    return {"validation_loss": -float(of_targets.mean()), **ranked}
+    return {
+        "validation_loss": -float(of_targets.mean()),
+        "HR@10": float(hit_rate(placement, 10).mean()),
+        "NDCG@10": float(ndcg(placement, 10).mean()),
+    }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genrec_cli.evaluation.intervals import bootstrap_interval
+from genrec_cli.evaluation.evidence.intervals import bootstrap_interval
 from genrec_cli.evaluation.metrics import Figures
 
 SHARE = 0.3

@@ -6,6 +6,7 @@ class through `currentColor`, so no colour stands in a chart's own code.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
@@ -36,8 +37,9 @@ _CHART = "genrec-chart"  # every rule begins with it: a page may hold the chart 
 _SHAPES = """
 .genrec-chart text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue",
   Arial, sans-serif; font-variant-numeric: tabular-nums; fill: currentColor; stroke: none }
+.genrec-chart text.small { font-size: 11px }
 .genrec-chart text.title { font-size: 15px; font-weight: 600 }
-.genrec-chart text.heading { font-weight: 600 }
+.genrec-chart text.heading, .genrec-chart text.strong { font-weight: 600 }
 .genrec-chart .middle { text-anchor: middle }
 .genrec-chart .end { text-anchor: end }
 .genrec-chart polyline, .genrec-chart line { fill: none; stroke: currentColor; stroke-width: 1 }
@@ -47,6 +49,7 @@ _SHAPES = """
 .genrec-chart polyline.faint { opacity: 0.4 }
 .genrec-chart polyline.leader { stroke-dasharray: 0.1 3 }
 .genrec-chart line.mark { stroke-dasharray: 3 3 }
+.genrec-chart line.whisker { stroke-width: 1.75; stroke-linecap: round }
 .genrec-chart circle.dot { fill: currentColor }
 .genrec-chart circle.ring { fill: none; stroke: currentColor; stroke-width: 1.75 }
 """
@@ -68,7 +71,12 @@ def element(name: str, *children: str, **attributes: str | float) -> str:
 
 def text(content: str, x: float, y: float, classes: str) -> str:
     """A line of text with its baseline at y."""
-    return element("text", escape(_legal(content)), x=x, y=y, class_=classes)
+    return element("text", escape(legal(content)), x=x, y=y, class_=classes)
+
+
+def tooltip(content: str) -> str:
+    """What a group of shapes, as its first child, says under the pointer."""
+    return element("title", escape(legal(content)))
 
 
 def polyline(points: Sequence[tuple[float, float]], classes: str) -> str:
@@ -90,11 +98,11 @@ def document(size: tuple[float, float], title: str, description: str, shapes: li
     return element(
         "svg",
         "\n",
-        element("title", escape(_legal(title))),
+        tooltip(title),
         "\n",
-        element("desc", escape(_legal(description))),
+        element("desc", escape(legal(description))),
         "\n",
-        element("style", _SHAPES, _colours(LIGHT), _dark(), "\n"),
+        element("style", style()),
         "\n",
         element("rect", class_="paper", width=width, height=height),
         "\n",
@@ -106,7 +114,27 @@ def document(size: tuple[float, float], title: str, description: str, shapes: li
     )
 
 
-def _legal(content: str) -> str:
+def style() -> str:
+    """The rules of all charts, for a page that holds several."""
+    return f"{_SHAPES}{_colours(LIGHT)}{_dark()}\n"
+
+
+def inline(drawing: str) -> str:
+    """A document without its rules, for a page that has them once."""
+    return drawing.replace(element("style", style()), "", 1)
+
+
+def fitting(words: str, letters: int) -> str:
+    """As much of a text as so many letters' room holds; an East Asian one takes two."""
+    taken = 0
+    for place, letter in enumerate(words):
+        taken += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if taken > letters:
+            return words[: place - 1] + "…"
+    return words
+
+
+def legal(content: str) -> str:
     """Text without the characters that XML 1.0 cannot hold, which become U+FFFD."""
     return _ALIEN.sub("\ufffd", content)
 

@@ -1,14 +1,13 @@
 """The training curve of a run: losses above, the ranking of validation items below."""
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from genrec_cli.evaluation.charts.axes import figure, step_axis, value_axis, whole
 from genrec_cli.evaluation.charts.curves import Curve, Point
 from genrec_cli.evaluation.charts.panel import Panel, draw_steps
-from genrec_cli.evaluation.charts.svg import document, element, text
+from genrec_cli.evaluation.charts.svg import document, element, fitting, text
 
 _WIDTH, _LEFT, _RIGHT = 760.0, 64.0, 602.0  # what is right of the axes holds the curves' names
 _TITLE, _FIRST = 30.0, 80.0  # baseline of the title; top of the first panel
@@ -81,7 +80,7 @@ def training_curve(lines: Sequence[Mapping[str, Any]], title: str) -> str:
         return _nothing(title)
     best = _best([curve for panel in panels for curve in panel.curves])
     bottom = panels[-1].y.start
-    shapes = [text(_fitting(title), _LEFT, _TITLE, "title")]
+    shapes = [text(fitting(title, _TITLE_LETTERS), _LEFT, _TITLE, "title")]
     for panel in panels:
         shapes += _hairline(panel, best) + panel.draw() + _label(panel, best)
     shapes += draw_steps(panels[0].x, bottom, "optimiser step")
@@ -91,7 +90,10 @@ def training_curve(lines: Sequence[Mapping[str, Any]], title: str) -> str:
 def _nothing(title: str) -> str:
     """The chart of a run that has not begun."""
     words = "Nothing was measured yet."
-    shapes = [text(_fitting(title), _LEFT, _TITLE, "title"), text(words, _LEFT, 62, "soft")]
+    shapes = [
+        text(fitting(title, _TITLE_LETTERS), _LEFT, _TITLE, "title"),
+        text(words, _LEFT, 62, "soft"),
+    ]
     return document((_WIDTH, 90), title, words, shapes)
 
 
@@ -171,13 +173,3 @@ def _description(panels: Sequence[Panel], best: _Best | None) -> str:
 
 def _said(point: Point) -> str:
     return f"{figure(point.value)} at step {whole(point.step)}"
-
-
-def _fitting(title: str) -> str:
-    """As much of a title as one line holds."""
-    letters = 0
-    for place, letter in enumerate(title):
-        letters += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        if letters > _TITLE_LETTERS:
-            return title[: place - 1] + "…"
-    return title

@@ -1,0 +1,1 @@
+"""What can be concluded from figures of some users: intervals, tests, power, slices, seeds."""

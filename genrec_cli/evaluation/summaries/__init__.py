@@ -1,0 +1,1 @@
+"""The result table of a bench, for papers and issues."""
