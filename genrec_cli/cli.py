@@ -548,18 +548,41 @@ def predict(
 
 @app.command(cls=SpreadK)
 def bench(
+    ctx: typer.Context,
     *,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Measure nothing: compare two earlier benches by name, path, latest, previous.",
+        ),
+    ] = None,
     k: Annotated[
         list[str] | None, typer.Option("--k", help="Cutoffs, as in --k 5 10, the default.")
     ] = None,
     dataset: DatasetOption = None,
     systems: Annotated[
         list[str] | None,
-        typer.Option(help="Runs and baselines by name, or run+baseline; default: all."),
+        typer.Option(
+            help="Runs and baselines by name; A+B mixes two, A:B re-ranks; all: the slow "
+            "baselines, too."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Systems to leave out, repeatable or with commas.")
     ] = None,
     users: Annotated[int | None, typer.Option(help="How many users, drawn by the seed.")] = None,
     split: Annotated[SplitName, typer.Option(help="Which held-out item.")] = SplitName.test,
-    seed: Annotated[int, typer.Option(help="Seed of user sample and bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of user sample, bootstrap and random systems.")
+    ] = 0,
+    seeds: Annotated[
+        int, typer.Option(help="Seeds that random baselines are fitted with, from --seed on.")
+    ] = 1,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="System that the others are tested against; default: best baseline."),
+    ] = None,
     search: SearchOption = None,
     normaliser: NormaliserOption = None,
     budget: BudgetOption = None,
@@ -571,20 +594,36 @@ def bench(
 ) -> None:
     """Measure runs and baselines on the same users, candidates and questions.
 
-    Example: genrec bench --k 5 10 --users 1000
+    Examples:
+    genrec bench --k 5 10 --users 1000
+
+    genrec bench --compare previous latest
     """
     with _session(as_json, quiet, debug) as (terminal, at):
+        if compare is not None:
+            _nothing_beside(ctx, "--compare", "dataset")
+            from genrec_cli.commands.compare import CompareRequest
+            from genrec_cli.commands.compare import compare as compare_benches
+            from genrec_cli.display.benches import compared
+
+            asked = CompareRequest(*compare, dataset)
+            found = compare_benches(at(workspace), asked, terminal.progress)
+            terminal.show(found.document(), compared(found))
+            return
         from genrec_cli.commands import bench as command
         from genrec_cli.display.tables import benched
+        from genrec_cli.recommenders.lineup import Lineup
 
+        ranking = _search_settings(search, normaliser, budget, milliseconds)
         request = command.BenchRequest(
             cutoffs=_cutoffs(k or ["5", "10"]),
             dataset=dataset,
-            systems=tuple(part for name in systems or () for part in name.split(",")),
+            lineup=Lineup(_names(systems), _names(exclude), ranking),
             users=users,
             split=split.value,
             seed=seed,
-            search=_search_settings(search, normaliser, budget, milliseconds),
+            seeds=seeds,
+            reference=reference,
         )
         report = command.bench(at(workspace), request, terminal.progress)
         terminal.show(report.document(), benched(report))
@@ -704,6 +743,36 @@ def inspect(
 
 
 @app.command()
+def runs(
+    name: Annotated[
+        str | None, typer.Argument(help="Show this run in full; default: list all.")
+    ] = None,
+    *,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Only runs on it; default: on any.")
+    ] = None,
+    workspace: WorkspaceOption = WORKSPACE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List runs with their best figures, or show all of one: settings, cost, benches, files.
+
+    Example: genrec runs nano-1
+    """
+    with _session(as_json, quiet, debug) as (terminal, at):
+        from genrec_cli.commands.runs import list_runs, show_run
+        from genrec_cli.display.runs import listed, shown
+
+        if name is None:
+            report = list_runs(at(workspace), dataset)
+            terminal.show(report.document(), listed(report))
+            return
+        run = show_run(at(workspace), name, dataset)
+        terminal.show(run.document(), shown(run))
+
+
+@app.command()
 def doctor(
     *,
     workspace: WorkspaceOption = WORKSPACE,
@@ -736,6 +805,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _nothing_beside(ctx: typer.Context, option: str, *others: str) -> None:
+    """Refuse options beside one that has no use for them; `others` and those of all commands."""
+    fitting = {option.removeprefix("--"), *others, "workspace", "as_json", "quiet", "debug"}
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(str(param.name))
+        if param.name not in fitting and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{option} has no use for {param.opts[-1]}", "leave one of them out")
+
+
 def _search_settings(
     search: SearchName | None,
     normaliser: NormaliserName | None,
@@ -751,6 +829,10 @@ def _search_settings(
         "milliseconds": milliseconds,
     }
     return resolve(SearchSettings, [Layer("flag", flags)]).settings
+
+
+def _names(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(part for name in given or () for part in name.split(",") if part)
 
 
 def _cutoffs(values: Sequence[str]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.data.itemlist import allowed_items
 from genrec_cli.data.newcatalog import Offer, offer_of, read_catalog
 from genrec_cli.data.recommendations import check_output, write_recommendations
+from genrec_cli.evaluation.fitting import Fitter
 from genrec_cli.evaluation.tuning import recall_weight
 from genrec_cli.language.run import read_run
 from genrec_cli.recommenders.base import Items, Ranking
@@ -92,8 +93,9 @@ def predict(
     people = find_people(request.asked, dataset, progress)
     offer = read_catalog(request.catalog, progress) if request.catalog else offer_of(dataset)
     allowed = allowed_items(offer, request.only, request.without)
-    system = _system(request, folder, dataset, progress)
-    run = system.run if isinstance(system, Hybrid) else system
+    system = _system(request, folder, dataset, workspace.fitted(dataset.name), progress)
+    run = system.main if isinstance(system, Hybrid) else system
+    assert isinstance(run, GenRec)  # never a baseline: `predict` asks runs
     run.only = allowed
     if request.catalog:
         run.replace_catalog(offer.titles)
@@ -125,19 +127,21 @@ def _check(request: PredictRequest) -> None:
 
 
 def _system(
-    request: PredictRequest, folder: Path, dataset: Dataset, progress: Progress
+    request: PredictRequest, folder: Path, dataset: Dataset, shelf: Path, progress: Progress
 ) -> GenRec | Hybrid:
-    """The run, with its prior if it has one, ready to rank."""
+    """The run, with its prior if it has one, ready to rank; `shelf` keeps fitted priors."""
     prior = find_prior(request.prior)() if request.prior else None
     progress.note(f"loading run {folder.name}")
     run = GenRec(folder, request.search)
+    run.fit(dataset, seed=0)
     if prior is None:
-        run.fit(dataset, seed=0)
         return run
+    fitter = Fitter(dataset, shelf, progress)
+    fitter.fit(prior, seed=0)
     system = Hybrid(run, prior, request.prior_weight)
-    system.fit(dataset, seed=0)
+    system.join(dataset)
     if system.weight is None:
-        recall_weight(system, folder / f"prior-{prior.name}.json", dataset, 0, progress)
+        recall_weight(system, folder / f"prior-{prior.name}.json", fitter.known, 0, progress)
     return system
 
 

@@ -4,7 +4,9 @@ import platform
 import resource
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from genrec_cli import __version__
@@ -24,10 +26,16 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory_gb() -> float:
-    """Largest resident memory of this process so far, in GB (1e9 bytes)."""
+    """Largest resident memory of this process since it began, or forgot it, in GB (1e9 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def forget_peak_memory() -> None:
+    """Begin to measure peak memory anew where the system can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 class Stopwatch:

@@ -20,6 +20,9 @@ TIMESTAMPS: Final = "timestamps"
 RANK: Final = "rank"
 SCORE: Final = "score"
 
+SYSTEM: Final = "system"
+RECOMMENDED: Final = "recommended"
+
 # Ids are the raw ids, as strings: no reader may turn "007" into 7. The rating may be absent (null).
 INTERACTIONS: Final = pa.schema(
     [

@@ -25,7 +25,7 @@ DATASET_MANIFEST: Final = "dataset.json"
 RUN_MANIFEST: Final = "run.json"
 BENCH_MANIFEST: Final = "metrics.json"
 _STAGING: Final = ".partial-"
-_LOCK: Final = ".lock"
+LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Workspace:
     def benches(self, dataset: str) -> Path:
         """Folder that holds the benches on a dataset."""
         return self.root / "bench" / dataset
+
+    def fitted(self, dataset: str) -> Path:
+        """Folder that keeps what baselines learnt of a dataset."""
+        return self.root / "fitted" / dataset
 
     @property
     def downloads(self) -> Path:
@@ -139,7 +143,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         WorkspaceError: another process holds it.
     """
-    with (folder / _LOCK).open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

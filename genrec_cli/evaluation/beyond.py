@@ -28,9 +28,9 @@ def beyond_accuracy(
     * `gini`: Gini coefficient of how often each item of the catalog is listed; 0: all equally.
     * `novelty`: self-information -log2 p of a listed item in bits, where p is its add-one smoothed
       share of the training events; mean over a list, then over lists (Castells et al. 2015).
-    * `popularity_lift`: how much more popular lists are than histories, relative to histories. The
-      group average popularity (GAP) is the mean over users of the mean training events of their
-      items; lift is GAP of lists / GAP of histories - 1 (Abdollahpouri et al. 2020).
+    * `popularity_lift`: how much more popular lists are than the same users' histories. The group
+      average popularity (GAP) is the mean over users of the mean training events of their items;
+      lift is (GAP of lists - GAP of histories) / GAP of histories (Abdollahpouri et al. 2020).
     * `diversity`: 1 - cosine of the TF-IDF vectors of two titles, mean over the pairs of a list,
       then over lists (Smyth & McClave 2001; Ziegler et al. 2005).
 
@@ -43,13 +43,18 @@ def beyond_accuracy(
         dataset: the lists' items are in its catalog.
         histories: what each user had touched before; none is empty.
     """
-    shown = items[(items >= 0).any(axis=1)]
+    served = np.flatnonzero((items >= 0).any(axis=1))
+    shown = items[served]
     exposure = np.bincount(shown[shown >= 0], minlength=len(dataset.titles))
     found: dict[str, float | None] = {"coverage": float(np.count_nonzero(exposure) / len(exposure))}
-    if len(shown):
+    if len(served):
         found["gini"] = gini(exposure)
         found["novelty"] = float(_means(_information(dataset), shown).mean())
-        found["popularity_lift"] = _popularity_lift(shown, dataset, histories)
+        found["popularity_lift"] = _popularity_lift(
+            shown,
+            [histories[user] for user in served.tolist()],
+            dataset.train_counts.astype(np.float64),
+        )
         found["diversity"] = _diversity(shown, dataset.titles)
     return {name: value for name, value in found.items() if value is not None}
 
@@ -69,35 +74,40 @@ def _means(values: _Means, shown: _Lists) -> _Means:
 
 
 def _popularity_lift(
-    shown: _Lists, dataset: Dataset, histories: Sequence[Items]
+    shown: _Lists, histories: Sequence[Items], train_counts: _Means
 ) -> float | None:
-    counts = dataset.train_counts.astype(np.float64)
     lengths = np.array([len(history) for history in histories])
     starts = np.cumsum(lengths) - lengths
-    touched = np.add.reduceat(counts[np.concatenate(histories)], starts) / lengths
-    of_histories = float(touched.mean())
-    return float(_means(counts, shown).mean()) / of_histories - 1 if of_histories else None
+    touched = np.add.reduceat(train_counts[np.concatenate(histories)], starts) / lengths
+    before = float(touched.mean())
+    return (float(_means(train_counts, shown).mean()) - before) / before if before else None
 
 
 def _diversity(shown: _Lists, titles: list[str]) -> float | None:
-    """Mean over lists of one minus the mean cosine of their pairs.
-
-    The vectors have length 1, so the squared length of their sum holds each pair's cosine twice,
-    and each vector's own 1: no pair has to be looked at.
-    """
+    """Mean over lists of one minus the mean cosine of their pairs."""
     vectors = TfidfVectorizer(analyzer=_words).fit_transform(titles)
-    pairs = []
-    for start in range(0, len(shown), _USERS_AT_ONCE):
-        part = shown[start : start + _USERS_AT_ONCE]
-        sizes = (part >= 0).sum(axis=1)
-        pointers = np.concatenate([[0], np.cumsum(sizes)])
-        listed = part[part >= 0]
-        sums = csr_array((np.ones(len(listed)), listed, pointers), (len(part), len(titles))) @ vectors
-        cosines = np.asarray(sums.power(2).sum(axis=1)) - sizes
-        several = sizes > 1
-        pairs.append(cosines[several] / (sizes * (sizes - 1))[several])
-    means = np.concatenate(pairs)
-    return 1 - float(means.mean()) if len(means) else None
+    several = shown[(shown >= 0).sum(axis=1) > 1]
+    if not len(several):
+        return None
+    blocks = range(0, len(several), _USERS_AT_ONCE)
+    parts = [_mean_cosines(several[start : start + _USERS_AT_ONCE], vectors) for start in blocks]
+    return 1 - float(np.concatenate(parts).mean())
+
+
+def _mean_cosines(shown: _Lists, vectors: csr_array) -> _Means:
+    """Mean cosine of the pairs of each list of vectors of length 1, [lists].
+
+    The squared length of their sum holds each pair's cosine twice and each vector's own 1, so that
+    no pair has to be looked at.
+    """
+    there = shown >= 0
+    sizes = there.sum(axis=1)
+    listed = shown[there]
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    lists = csr_array((np.ones(len(listed)), listed, ends), (len(shown), vectors.shape[0]))
+    squares = np.asarray((lists @ vectors).power(2).sum(axis=1))
+    means: _Means = (squares - sizes) / (sizes * (sizes - 1))
+    return means
 
 
 def _words(title: str) -> list[str]:

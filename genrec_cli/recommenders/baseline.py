@@ -1,25 +1,20 @@
 """What all baselines share: fitted in one go, tuned on validation, kept, and asked for scores."""
 
-import hashlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from genrec_cli.core.progress import SILENT, Progress
+from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.recommenders.base import Items, Ranking, Scores, precedence, top_k
 
 Settings = Mapping[str, float]
 State = Mapping[str, NDArray[Any]]
 Scale = Literal["log", "linear"]
-
-_POPULARITY_SHARE = 0.1  # of a prior that is made of amounts
 
 
 class Baseline(ABC):
@@ -36,6 +31,8 @@ class Baseline(ABC):
         random: whether the seed changes its rankings.
         grid: settings to choose from on validation items; the first are used until then.
         settings: those in use.
+        record: what is worth telling of fitting, such as what the settings were chosen by.
+        folder: where long fitting keeps what it needs to be resumed; None: nowhere.
         progress: where long fitting reports to.
     """
 
@@ -47,7 +44,14 @@ class Baseline(ABC):
 
     def __init__(self) -> None:
         self.settings: Settings = self.grid[0]
+        self.record: dict[str, Any] = {}
+        self.folder: Path | None = None
         self.progress: Progress = SILENT
+
+    @classmethod
+    def trouble(cls, items: int) -> str | None:
+        """Why a catalog of this size is too large to be learnt here; None: it is not."""
+        return None
 
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Learn from the training parts of a dataset without test targets."""
@@ -80,48 +84,16 @@ class Baseline(ABC):
     def identity(self) -> Mapping[str, Any]:
         """Name, grid and code."""
         grid = [dict(settings) for settings in self.grid]
-        return {"baseline": self.name, "grid": grid, "code": _code(type(self))}
+        module = type(self).__module__.removeprefix("genrec_cli.")
+        code = code_hash(module, within="recommenders")
+        return {"baseline": self.name, "grid": grid, "code": code}
 
     def describe(self) -> Mapping[str, Any]:
-        """Where it is from, and the settings in use."""
-        return {"source": self.source, "settings": dict(self.settings)}
+        """Where it is from, the settings in use, and what its fitting recorded."""
+        return {"source": self.source, "settings": dict(self.settings), **self.record}
 
     @abstractmethod
     def _learn(self, dataset: Dataset, seed: int) -> None: ...
 
     @abstractmethod
     def _recall(self, dataset: Dataset, state: State) -> None: ...
-
-
-@cache
-def _code(kind: type) -> str:
-    """Hash of the code that a baseline shares a folder with: a change in it means fitting again."""
-    folder = Path(inspect.getfile(kind)).parent
-    digest = hashlib.sha256(inspect.getsource(Baseline).encode())
-    for file in sorted(folder.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def log_prior(system: Baseline, histories: Sequence[Items], counts: NDArray[np.int64]) -> Scores:
-    """A baseline's scores as natural-log probabilities, float32 [B, items].
-
-    Logarithmic scores go through a softmax. Amounts are shared out in proportion, with a tenth of
-    the whole kept for popularity, as interpolated n-gram models do (Jelinek & Mercer 1980): an item
-    without an amount is unlikely, not impossible.
-
-    Args:
-        system: fitted.
-        histories: of B people.
-        counts: training events of each item.
-    """
-    scores = system.scores(histories)
-    if system.scale == "log":
-        normalised: Scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        return normalised
-    amounts = np.maximum(scores, 0)
-    totals = amounts.sum(axis=1, keepdims=True)
-    popular = (counts + 1) / (counts + 1).sum()
-    shares = np.divide(amounts, totals, out=np.tile(popular, (len(scores), 1)), where=totals > 0)
-    mixed = _POPULARITY_SHARE * popular + (1 - _POPULARITY_SHARE) * shares
-    return np.log(mixed).astype(np.float32)

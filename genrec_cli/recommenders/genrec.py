@@ -1,5 +1,6 @@
 """GenRec: a fine-tuned language model that writes the title of the next item."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from genrec_cli.core.settings import SearchSettings
+from genrec_cli.core.workspace import RUN_MANIFEST
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.explain import explain
 from genrec_cli.decoding.grounding import Grounder
@@ -91,6 +93,11 @@ class GenRec:
             session = run.model.start([run.encoder.prompt(history) for history in histories[part]])
             explained.extend(explain(session, run.trie, list(ranking.items[part])))
         return [[worded(run.tokenizer, choices) for choices in row] for row in explained]
+
+    def identity(self) -> Mapping[str, Any]:
+        """The run, by its manifest, and how it is searched."""
+        manifest = hashlib.sha256((self._folder / RUN_MANIFEST).read_bytes()).hexdigest()
+        return {"run": manifest, "search": self._settings.model_dump(mode="json")}
 
     def describe(self) -> Mapping[str, Any]:
         """The run's manifest, and how it was searched."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genrec_cli.evaluation.evidence.intervals import bootstrap_interval
+from genrec_cli.evaluation.evidence.intervals import bootstrap_interval, bootstrap_intervals
 from genrec_cli.evaluation.metrics import Figures
 
 SHARE = 0.3
@@ -55,3 +55,23 @@ def test_the_figures_stay_as_they_were() -> None:
     before = figures.copy()
     bootstrap_interval(figures, seed=0)
     np.testing.assert_array_equal(figures, before)
+
+
+@pytest.mark.parametrize("users", [1, 37, 9000])  # more than one block of samples
+def test_the_interval_is_that_of_the_means_of_drawn_users(users: int) -> None:
+    figures = np.random.default_rng(5).random(users)
+    drawn = np.random.default_rng(3).integers(users, size=(1000, users))
+    expected = np.quantile(figures[drawn].mean(axis=1), [0.025, 0.975])
+    np.testing.assert_allclose(bootstrap_interval(figures, seed=3), expected, rtol=1e-12)
+
+
+def test_figures_that_share_their_samples_have_the_intervals_they_have_alone() -> None:
+    figures = {name: hits(120, seed) for seed, name in enumerate(["HR@5", "HR@10", "HR@20"])}
+    together = bootstrap_intervals(figures, seed=2)
+    assert list(together) == list(figures)
+    for name, values in figures.items():
+        assert together[name] == pytest.approx(bootstrap_interval(values, seed=2), rel=1e-12)
+
+
+def test_no_figures_have_no_intervals() -> None:
+    assert bootstrap_intervals({}, seed=0) == {}

@@ -15,6 +15,7 @@ from genrec_cli.data.split import held_out
 from genrec_cli.evaluation.metrics import (
     Placement,
     hit_rate,
+    mrr,
     ndcg,
     place_in_ranking,
     place_in_scores,
@@ -56,10 +57,29 @@ def test_metrics_by_hand(above: int, tied: int, k: int, hit: float, gained: floa
     assert ndcg(placement, k).tolist() == pytest.approx([gained])
 
 
+@pytest.mark.parametrize(
+    ("above", "tied", "k", "expected"),
+    [
+        (0, 1, 1, 1.0),
+        (2, 1, 3, 1 / 3),
+        (2, 1, 2, 0.0),
+        (9, 1, 10, 0.1),
+        (10, 1, 10, 0.0),
+        (0, 2, 1, 0.5),
+        (0, 2, 2, 0.75),  # (1 + 1 / 2) / 2
+        (1, 4, 3, 0.20833333333333334),  # (1 / 2 + 1 / 3 + 0 + 0) / 4
+        (3, 9, 3, 0.0),
+    ],
+)
+def test_reciprocal_ranks_by_hand(above: int, tied: int, k: int, expected: float) -> None:
+    placement = Placement(np.array([above]), np.array([tied]))
+    assert mrr(placement, k).tolist() == pytest.approx([expected])
+
+
 def mean_over_tie_orders(
     scores: Sequence[float], candidates: Sequence[int], target: int, k: int
-) -> tuple[float, float]:
-    """HR and NDCG, averaged over every order of the candidates that the scores allow."""
+) -> tuple[float, float, float]:
+    """HR, NDCG and MRR, averaged over every order of the candidates that the scores allow."""
     orders = [
         order
         for order in permutations(candidates)
@@ -67,7 +87,8 @@ def mean_over_tie_orders(
     ]
     ranks = [order.index(target) + 1 for order in orders]
     hits = sum(rank <= k for rank in ranks) / len(ranks)
-    return hits, sum(gain(rank, k) for rank in ranks) / len(ranks)
+    reciprocals = sum(1 / rank for rank in ranks if rank <= k) / len(ranks)
+    return hits, sum(gain(rank, k) for rank in ranks) / len(ranks), reciprocals
 
 
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=6), st.sets(st.integers(0, 5)), st.data())
@@ -78,10 +99,10 @@ def test_ties_count_as_the_mean_over_every_order(
     k = data.draw(st.integers(1, 7))
     gone = sorted(item for item in excluded if item < len(scores) and item != target)
     candidates = [item for item in range(len(scores)) if item not in gone]
-    hit, gained = mean_over_tie_orders(scores, candidates, target, k)
     placement = place_in_scores(scores_of(scores), [items_of(*gone)], items_of(target))
-    assert hit_rate(placement, k).tolist() == pytest.approx([hit])
-    assert ndcg(placement, k).tolist() == pytest.approx([gained])
+    found = [float(metric(placement, k)[0]) for metric in (hit_rate, ndcg, mrr)]
+    expected = mean_over_tie_orders(scores, candidates, target, k)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +136,7 @@ def test_every_user_has_exclusions_of_her_own() -> None:
 def test_the_inputs_stay_as_they_were() -> None:
     scores, exclude, targets = scores_of([3, 2, 1], [1, 2, 3]), [items_of(0)] * 2, items_of(2, 0)
     place_in_scores(scores, exclude, targets)
-    top_k(scores, exclude, 2)
+    top_k(scores, exclude, 2, items_of(0, 1, 2))
     np.testing.assert_array_equal(scores, scores_of([3, 2, 1], [1, 2, 3]))
     assert [items.tolist() for items in exclude] == [[0], [0]]
     assert targets.tolist() == [2, 0]
@@ -140,7 +161,8 @@ class Lister:
     def fit(self, dataset: Dataset, seed: int) -> None: ...
 
     def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
-        return top_k(np.tile(self.fixed, (len(histories), 1)), exclude, k)
+        scores = np.tile(self.fixed, (len(histories), 1))
+        return top_k(scores, exclude, k, np.arange(scores.shape[1], dtype=np.int32))
 
     def describe(self) -> Mapping[str, Any]:
         return {}

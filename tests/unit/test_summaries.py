@@ -19,7 +19,7 @@ RANKS = {
     "nano-1+rules": {"u1": 1, "u2": 2},
 }
 PARENTS = {"nano-1+rules": ["nano-1", "rules"]}
-HEADS = "system HR@5 NDCG@5 MRR@5 HR@10 NDCG@10".split()
+HEADS = ["system", "HR@5", "NDCG@5", "MRR@5", "HR@10", "NDCG@10"]
 
 
 def against_rules(*p_values: tuple[str, float]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genrec_cli.evaluation.charts.axes import Axis, figure, tick_labels, value_axis
-from genrec_cli.evaluation.charts.svg import document, element, fitting, text, tooltip
+from genrec_cli.evaluation.charts.svg import document, element, squeezed, text, tooltip
 
 _WIDTH, _LEFT, _RIGHT = 420.0, 128.0, 356.0  # names on the left, figures on the right
 _TOP, _ROW, _BELOW = 40.0, 22.0, 26.0
-_NAME_LETTERS = 16
+_NAME_LETTERS = 13
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,10 @@ class Mark:
     @property
     def said(self) -> str:
         """The figure in words."""
-        ends = f" ({figure(self.interval[0])} to {figure(self.interval[1])})"
-        return f"{self.name} {figure(self.value)}{ends if self.interval else ''}"
+        if self.interval is None:
+            return f"{self.name} {figure(self.value)}"
+        low, high = map(figure, self.interval)
+        return f"{self.name} {figure(self.value)} ({low} to {high})"
 
 
 def dot_plot(title: str, marks: Sequence[Mark]) -> str:
@@ -66,7 +68,7 @@ def _grid(axis: Axis, bottom: float) -> list[str]:
 
 def _row(mark: Mark, axis: Axis, y: float) -> list[str]:
     weight = "" if mark.colour == "grey" else " strong"
-    shapes = [text(fitting(mark.name, _NAME_LETTERS), _LEFT - 12, y + 4, f"end{weight}")]
+    shapes = [text(squeezed(mark.name, _NAME_LETTERS), _LEFT - 12, y + 4, f"end{weight}")]
     if mark.interval:
         low, high = map(axis.place, mark.interval)
         shapes.append(element("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from genrec_cli.evaluation.charts.axes import Axis, figure, value_axis
 from genrec_cli.evaluation.charts.curves import Curve, Point
 from genrec_cli.evaluation.charts.panel import Panel
-from genrec_cli.evaluation.charts.svg import document, element, fitting, text
+from genrec_cli.evaluation.charts.svg import document, element, squeezed, text
 
-_WIDTH, _LEFT, _RIGHT = 420.0, 40.0, 262.0  # what is right of the axes holds the names
+_WIDTH, _LEFT, _RIGHT = 420.0, 56.0, 266.0  # what is right of the axes holds the names
 _TOP, _HEIGHT = 40.0, 230.0
 _NAME_ROOM = 16.0  # the least height that a name takes
-_NAME_LETTERS = 14
+_NAME_LETTERS = 13
 _LINE = 15.0
 
 
@@ -68,7 +68,7 @@ def _panel(title: str, ticks: Mapping[int, Sequence[str]], series: Sequence[Seri
 
 def _curve(series: Series) -> Curve:
     points = tuple(Point(place, series.values[place]) for place in sorted(series.values))
-    name = fitting(series.name, _NAME_LETTERS)
+    name = squeezed(series.name, _NAME_LETTERS)
     return Curve(name, points, series.colour, dotted=series.colour != "grey")
 
 

@@ -1,17 +1,20 @@
 """Quality against cost: a dot for each system, named where there is room."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from genrec_cli.evaluation.charts.axes import Axis, figure, tick_labels, value_axis
-from genrec_cli.evaluation.charts.svg import document, element, fitting, polyline, text
+from genrec_cli.evaluation.charts.svg import document, element, polyline, squeezed, text
 
-_WIDTH, _LEFT, _RIGHT = 420.0, 40.0, 408.0
+_WIDTH, _LEFT, _RIGHT = 420.0, 56.0, 408.0
 _TOP, _BOTTOM, _BELOW = 40.0, 300.0, 46.0
-_LETTER, _LINE, _NAME_LETTERS = 6.8, 14.0, 16  # room that a name of 12 units takes
-_AWAY = 8.0  # from a dot to its name
+_LETTER, _BOLD_LETTER = 7.0, 8.2  # room that letters of 12 units take
+_LINE, _NAME_LETTERS = 14.0, 13
+_DECADES = 7  # from here on not every power of ten has its number
+_AWAY = 9.0  # from a dot to its name
 _STEP = 7.0  # names move up and down by this until they are free
 
 
@@ -67,7 +70,8 @@ def _decades(costs: Sequence[float]) -> Axis:
     """An axis of decimal logarithms that begins and ends at powers of ten."""
     first = math.floor(math.log10(min(costs)))
     last = max(math.ceil(math.log10(max(costs))), first + 1)
-    ticks = tuple(float(tick) for tick in range(first, last + 1))
+    every = 1 + (last - first) // _DECADES
+    ticks = tuple(float(tick) for tick in range(first, last + 1, every))
     return Axis(first, last, ticks, _LEFT + 12, _RIGHT - 12)
 
 
@@ -91,8 +95,9 @@ def _dots(dots: Sequence[Dot], x: Axis, y: Axis) -> list[str]:
     taken = [_Box(left - 5, top - 5, left + 5, top + 5) for left, top in places]
     shapes = []
     for dot, (left, top) in sorted(zip(dots, places, strict=True), key=_grey_last):
-        name = fitting(dot.name, _NAME_LETTERS)
-        box = _free(left, top, len(name) * _LETTER, taken)
+        name = squeezed(dot.name, _NAME_LETTERS)
+        letter = _LETTER if dot.colour == "grey" else _BOLD_LETTER
+        box = _free(left, top, len(name) * letter, taken)
         taken.append(box)
         shapes.append(_drawn(dot, (left, top), name, box))
     return shapes
@@ -104,24 +109,31 @@ def _grey_last(pair: tuple[Dot, tuple[float, float]]) -> bool:
 
 def _free(x: float, y: float, width: float, taken: Sequence[_Box]) -> _Box:
     """The nearest room for a name beside, above or below a dot; where there is none, beside it."""
-    options = []
+    rooms = _rooms(x, y, width)
+    first = next(rooms)
+    free = (
+        box
+        for box in itertools.chain([first], rooms)
+        if not any(box.meets(other) for other in taken)
+    )
+    return next(free, first)
+
+
+def _rooms(x: float, y: float, width: float) -> Iterator[_Box]:
+    """Where a name could stand, the nearest first."""
     for step in range(int((_BOTTOM - _TOP) / _STEP)):
-        for height in (y - step * _STEP, y + step * _STEP):
+        for middle in dict.fromkeys((y - step * _STEP, y + step * _STEP)):
             for left in (x + _AWAY, x - _AWAY - width, x - width / 2):
-                box = _Box(left, height - _LINE / 2, left + width, height + _LINE / 2)
+                box = _Box(left, middle - _LINE / 2, left + width, middle + _LINE / 2)
                 if _inside(box):
-                    options.append(box)
-    for box in options:
-        if not any(box.meets(other) for other in taken):
-            return box
-    return options[0]
+                    yield box
 
 
 def _inside(box: _Box) -> bool:
     return (
-        _LEFT < box.left
+        box.left > _LEFT
         and box.right <= _WIDTH
-        and _TOP - _LINE <= box.top
+        and box.top >= _TOP - _LINE
         and (box.bottom <= _BOTTOM)
     )
 
@@ -134,5 +146,10 @@ def _drawn(dot: Dot, place: tuple[float, float], name: str, box: _Box) -> str:
     if abs(middle - y) > 2 * _STEP:
         near = min(max(x, box.left), box.right)
         shapes.append(polyline([(x, y), (near, box.bottom if middle < y else box.top)], "leader"))
-    shapes.append(text(name, box.left, middle + 4, weight.strip()))
+    across, anchor = (box.left + box.right) / 2, " middle"
+    if box.left > x:
+        across, anchor = box.left, ""
+    elif box.right < x:
+        across, anchor = box.right, " end"
+    shapes.append(text(name, across, middle + 4, f"{weight}{anchor}".strip()))
     return element("g", *shapes, class_=dot.colour)

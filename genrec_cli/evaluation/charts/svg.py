@@ -134,6 +134,18 @@ def fitting(words: str, letters: int) -> str:
     return words
 
 
+def squeezed(name: str, letters: int) -> str:
+    """A name of at most so many letters, without its middle: names in a series differ at an end.
+
+    Example:
+        >>> squeezed("nano-large-batch-13", 12)
+        'nano-l…ch-13'
+    """
+    if len(name) <= letters:
+        return name
+    return f"{name[: letters // 2]}…{name[len(name) - (letters - 1) // 2 :]}"
+
+
 def legal(content: str) -> str:
     """Text without the characters that XML 1.0 cannot hold, which become U+FFFD."""
     return _ALIEN.sub("\ufffd", content)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-ALPHA: Final = 0.05
+from genrec_cli.evaluation.evidence.comparison import LEVEL
+
 DAGGER: Final = "†"
 
 _Row: TypeAlias = Mapping[str, Any]
@@ -108,7 +109,7 @@ def caption(manifest: Mapping[str, Any]) -> str:
     if _differing(tests):
         sentences.append(
             f"{DAGGER} differs from {tests['reference']} in {tests['metric']}: paired "
-            f"randomisation test, Holm's correction, p < {_short(ALPHA)}"
+            f"randomisation test, Holm's correction, p < {_short(LEVEL)}"
         )
     return f"{'. '.join(sentences)}."
 
@@ -133,7 +134,7 @@ def _below(
 
 def _differing(tests: Mapping[str, Any]) -> list[str]:
     """Systems that differ from the reference."""
-    return [row["system"] for row in tests.get("rows", ()) if row["p_holm"] < ALPHA]
+    return [row["system"] for row in tests.get("rows", ()) if row["p_holm"] < LEVEL]
 
 
 def _figure(value: float) -> str:

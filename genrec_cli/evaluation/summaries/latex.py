@@ -50,7 +50,7 @@ def latex_table(manifest: Mapping[str, Any]) -> str:
     parts = [
         rf"% genrec {manifest['versions']['genrec']}; \usepackage{{booktabs}}",
         r"\begin{table}",
-        r"  \centering\small\setlength{\tabcolsep}{4pt}",
+        r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"  \caption{{{escaped(caption(manifest))}}}",
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",

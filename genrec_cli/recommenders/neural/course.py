@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genrec_cli.core.progress import Progress
+from genrec_cli.core.provenance import Stopwatch
 from genrec_cli.language.seeding import seeded
 
 _CHECKPOINT: Final = "training.pt"
@@ -87,13 +88,14 @@ class Course:
         return self._at.slowings > _SLOWINGS or self._at.epoch >= self._lesson.epochs
 
     def _epoch(self) -> None:
-        at = self._at
+        at, watch = self._at, Stopwatch()
         with seeded(hash((self._seed, at.epoch)) % 2**63):
             loss = self._pass(at.epoch)
         self._network.eval()
         figure = self._lesson.validate()
         at.epoch += 1
-        at.curve.append({"step": at.epoch, "loss": loss, "NDCG@10": figure})
+        seconds = round(watch.seconds, 3)
+        at.curve.append({"step": at.epoch, "loss": loss, "NDCG@10": figure, "seconds": seconds})
         if figure > at.best:
             at.best, at.stale, self._best = figure, 0, _copied(self._network)
         else:

@@ -1,15 +1,15 @@
 """Networks that read a history and expect the next item: how they are trained and asked."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from genrec_cli.core.errors import DataError
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import Cases, held_out, sample_rows
 from genrec_cli.language.seeding import seeded
@@ -25,7 +25,7 @@ _LENGTH: Final = 200
 _LONG: Final = 50  # events a user on average, from which on dropout is mild
 _MILD, _STRONG = 0.2, 0.5
 _LOGITS: Final = 40_000_000  # of one batch: 160 MB, some four times
-_TOKENS: Final = (1024, 8192)
+_TOKENS: Final = (1024, 4096)
 _USERS_AT_ONCE: Final = 256
 _VALIDATION: Final = 2048  # users
 
@@ -64,19 +64,10 @@ class SequenceNetwork(nn.Module):
 
 
 class SequenceModel(Baseline):
-    """A network that is trained on every next item of every history.
-
-    Attributes:
-        folder: where training is kept while it goes on, so that it can be resumed; None: nowhere.
-    """
+    """A network that is trained on every next item of every history."""
 
     scale = "log"
     random = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder: Path | None = None
-        self._curve: list[dict[str, float]] = []
 
     def scores(self, histories: Sequence[Items]) -> Scores:
         """Log-probabilities of the next item, up to a constant for each history."""
@@ -91,11 +82,6 @@ class SequenceModel(Baseline):
         weights = self._network.state_dict()
         return {name: value.cpu().numpy() for name, value in weights.items()}
 
-    def describe(self) -> Mapping[str, Any]:
-        """Also the sizes of the network, and its training curve."""
-        shape = asdict(self._network.shape)
-        return {**super().describe(), "network": shape, "curve": self._curve}
-
     @abstractmethod
     def _build(self, shape: Shape) -> SequenceNetwork: ...
 
@@ -108,6 +94,12 @@ class SequenceModel(Baseline):
         with seeded(seed):
             self._network = self._build(_shape(dataset)).to(_device())
         histories = [part for part in training_parts(dataset) if len(part) > 1]
+        if not histories:
+            raise DataError(
+                f"dataset '{dataset.name}' has no training history of two events to learn "
+                f"{self.name} from",
+                f"--exclude {self.name}",
+            )
         rows = sample_rows(dataset, "validation", _VALIDATION, 0)
         by_length = rows[np.argsort(np.diff(dataset.offsets)[rows], kind="stable")]
         cases = held_out(dataset, "validation", by_length)
@@ -115,8 +107,10 @@ class SequenceModel(Baseline):
             losses=lambda epoch: self._losses(histories, np.random.default_rng([seed, epoch])),
             validate=lambda: self._ndcg(cases),
         )
-        self._curve = Course(self._network, lesson, seed, self.folder).run(self.name, self.progress)
+        course = Course(self._network, lesson, seed, self.folder)
+        curve = course.run(self.name, self.progress)
         self._network.eval()
+        self.record = {"network": asdict(self._network.shape), "curve": curve}
 
     def _losses(self, histories: Sequence[Items], rng: np.random.Generator) -> Iterator[Tensor]:
         network, shape = self._network, self._network.shape
@@ -132,11 +126,8 @@ class SequenceModel(Baseline):
     def _logits(self, histories: Sequence[Items]) -> Tensor:
         network = self._network
         latest = [history[-network.shape.length :] for history in histories]
-        table, ends = padded(latest, network.shape.items)
-        inputs, lengths = (
-            torch.from_numpy(table).to(_device()),
-            torch.from_numpy(ends).to(_device()),
-        )
+        table, ends = map(torch.from_numpy, padded(latest, network.shape.items))
+        inputs, lengths = (part.to(_device()) for part in (table, ends))
         hidden = network(inputs, lengths)
         logits: Tensor = hidden[torch.arange(len(latest)), lengths - 1] @ network.catalog.T
         return logits
@@ -151,7 +142,7 @@ class SequenceModel(Baseline):
             targets = torch.from_numpy(part.targets).long().to(logits.device)
             above = (logits > logits.gather(1, targets[:, None])).sum(dim=1)
             total += float(torch.where(above < 10, 1 / torch.log2(above + 2.0), 0.0).sum())
-        return total / len(cases)
+        return total / max(1, len(cases))
 
 
 def _shape(dataset: Dataset) -> Shape:

@@ -1,0 +1,1 @@
+"""Finished benches, as the commands after them read them."""

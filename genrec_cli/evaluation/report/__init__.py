@@ -1,0 +1,1 @@
+"""`report.html`: what a bench found, as one page that needs no other file."""
