@@ -611,7 +611,7 @@ def bench(
             terminal.show(found.document(), compared(found))
             return
         from genrec_cli.commands import bench as command
-        from genrec_cli.display.tables import benched
+        from genrec_cli.display.results import benched
         from genrec_cli.recommenders.lineup import Lineup
 
         ranking = _search_settings(search, normaliser, budget, milliseconds)

@@ -16,6 +16,7 @@ from genrec_cli.core.settings import Split, check_search
 from genrec_cli.core.workspace import BENCH_MANIFEST, Workspace, now, publish, write_json
 from genrec_cli.data.dataset import Dataset, load_dataset
 from genrec_cli.data.split import held_out, sample_rows
+from genrec_cli.evaluation.earlier.benches import BENCH_FORMAT, PER_USER_FILE
 from genrec_cli.evaluation.fitting import Fitter
 from genrec_cli.evaluation.keeping import Keeper
 from genrec_cli.evaluation.protocol import Exam
@@ -29,8 +30,6 @@ from genrec_cli.evaluation.summaries.markdown import markdown_table
 from genrec_cli.recommenders.lineup import Lineup
 from genrec_cli.recommenders.systems import Maker
 
-FORMAT: Final = 2
-_PER_USER_FILE: Final = "per_user.parquet"
 _KEPT: Final = ".measured"
 
 
@@ -100,7 +99,7 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     )
     results = Results(exam, request.cutoffs, request.seed, _run_all(runner, makers, progress))
     manifest = {
-        "format": FORMAT,
+        "format": BENCH_FORMAT,
         "created": now(),
         "dataset": dataset.name,
         "protocol": _protocol(dataset, request, results),
@@ -170,7 +169,7 @@ def _write(
     folder: Path, results: Results, manifest: Mapping[str, Any], runs: Mapping[str, Path]
 ) -> None:
     """Everything that a bench leaves; `metrics.json`, which makes it finished, last."""
-    pq.write_table(results.table(), folder / _PER_USER_FILE, compression="zstd")
+    pq.write_table(results.table(), folder / PER_USER_FILE, compression="zstd")
     texts: Sequence[tuple[str, str]] = [
         ("table.md", markdown_table(manifest)),
         ("table.tex", latex_table(manifest)),

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genrec_cli.commands.compare import CompareReport
-from genrec_cli.display.tables import titled_table
+from genrec_cli.display.tables import short, titled_table
 from genrec_cli.evaluation.earlier.changes import Change
 from genrec_cli.evaluation.evidence.comparison import LEVEL
 
@@ -30,15 +30,15 @@ def compared(report: CompareReport) -> RenderableType:
 
 def _in_full(change: Change) -> list[Text]:
     low, high = change.ci
-    figures = [_short(f"{change.first:.4f}"), _short(f"{change.second:.4f}")]
-    interval = f"{_short(f'{low:+.4f}')} … {_short(f'{high:+.4f}')}"
-    p = _short(f"{change.p_holm:.4f}")
+    figures = [short(f"{change.first:.4f}"), short(f"{change.second:.4f}")]
+    interval = f"{short(f'{low:+.4f}')} … {short(f'{high:+.4f}')}"
+    p = short(f"{change.p_holm:.4f}")
     return [*map(Text, figures), _signed(change), Text(interval), Text(p)]
 
 
 def _signed(change: Change) -> Text:
     """A difference; a star, and a colour, where it is significant."""
-    text = _short(f"{change.difference:+.4f}")
+    text = short(f"{change.difference:+.4f}")
     if change.p_holm >= LEVEL:
         return Text(f"{text} ")
     return Text(f"{text}*", style="green" if change.difference > 0 else "red")
@@ -53,7 +53,7 @@ def _notes(report: CompareReport) -> list[str]:
     lines = [
         f"A: {report.first.name}, {users['first']:,} users; B: {report.second.name}, "
         f"{users['second']:,}; {who}.",
-        f"Figures are of the paired users; other metrics show B − A. * p < {_short(str(LEVEL))} in "
+        f"Figures are of the paired users; other metrics show B − A. * p < {short(str(LEVEL))} in "
         "a paired randomisation test with Holm's correction over the systems of a metric.",
     ]
     for bench, systems in (("A", report.only_first), ("B", report.only_second)):
@@ -75,8 +75,3 @@ def _different(report: CompareReport) -> list[RenderableType]:
 def _value(value: Any) -> str:
     text = "–" if value is None else str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _short(number: str) -> str:
-    """Without the zero before the point, so that more figures fit beside each other."""
-    return number.replace("0.", ".", 1) if number.lstrip("+-").startswith("0.") else number

@@ -12,7 +12,6 @@ from genrec_cli.data.rawlog import PER_SECOND
 from genrec_cli.display.explanations import explained
 
 if TYPE_CHECKING:  # for they import torch, which `prepare` has no need to wait for
-    from genrec_cli.commands.bench import BenchReport
     from genrec_cli.commands.export import ExportReport
     from genrec_cli.commands.handover import HandoverReport
     from genrec_cli.commands.predict import PredictReport
@@ -73,43 +72,6 @@ def predicted(report: "PredictReport") -> RenderableType:
     return Group(*people, Text(f"run {report.run}", style="dim"))
 
 
-def benched(report: "BenchReport") -> RenderableType:
-    """Systems by metrics, with intervals, times and the protocol below."""
-    rows = report.manifest["rows"]
-    metrics = [key for key in rows[0] if "@" in key and not key.endswith("_ci")]
-    # Lists are whole and without repeats, unless titles were generated freely.
-    shares = [key for key in metrics if key.startswith(("valid", "unique"))]
-    metrics = [key for key in metrics if key not in shares or any(row[key] < 1 for row in rows)]
-    protocol = report.manifest["protocol"]
-    title = f"{report.manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
-    table = titled_table(title, "system", *metrics, "seconds")
-    best = {metric: max(row[metric] for row in rows) for metric in metrics}
-    for row in rows:
-        table.add_row(
-            Text(row["system"]),
-            *(_cell(row, metric, best[metric]) for metric in metrics),
-            f"{row['fit_seconds']:.0f}+{row['rank_seconds']:.0f}",
-        )
-    ties = protocol["time_ties"]
-    notes = (
-        f"Full ranking of {protocol['items']:,} items, {protocol['candidates']}; score ties by "
-        f"expected value; 95 % bootstrap intervals below each figure; seconds to fit (or load) "
-        f"and to rank.\n"
-        f"Time ties by {ties['rule']}: they decide the test item of {ties['share']:.1%} of users."
-    )
-    return Group(table, Text(notes, style="dim"), Text(f"written to {report.folder}", style="dim"))
-
-
-def _cell(row: Mapping[str, Any], metric: str, best: float) -> Text:
-    if f"{metric}_ci" not in row:
-        return Text(f"{row[metric]:.4f}")
-    low, high = row[f"{metric}_ci"]
-    style = "bold green" if row[metric] == best else ""
-    # Without the leading zeros four figures fit beside each other in 80 columns.
-    interval = Text(f"\n{low:.4f}–{high:.4f}".replace("0.", "."), style="dim")
-    return Text(f"{row[metric]:.4f}", style=style).append_text(interval)
-
-
 def _person(user: Mapping[str, Any]) -> Iterator[RenderableType]:
     history: Sequence[str] = user["history"]
     shown = list(history[-_HISTORY_SHOWN:])
@@ -149,3 +111,13 @@ def titled_table(title: str, first: str, *others: str, right: bool = True) -> Ta
 def next_step(folder: Any, command: str) -> Text:
     """Where something was written, and what to do with it."""
     return Text(f"written to {folder}; next: {command}", style="dim")
+
+
+def short(number: str) -> str:
+    """Without the zero before the point, so that more figures fit beside each other.
+
+    Example:
+        >>> short("0.0640"), short("-0.0012"), short("1.0000")
+        ('.0640', '-.0012', '1.0000')
+    """
+    return number.replace("0.", ".", 1) if number.lstrip("+-").startswith("0.") else number

@@ -26,11 +26,12 @@ def log_prior(system: Baseline, histories: Sequence[Items], counts: NDArray[np.i
     """
     scores = system.scores(histories)
     if system.scale == "log":
-        totals: Scores = np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        return scores - totals
+        normalised: Scores = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        return normalised
     amounts = np.maximum(scores, 0)
     totals = amounts.sum(axis=1, keepdims=True)
     popular = (counts + 1) / (counts + 1).sum()
     shares = np.divide(amounts, totals, out=np.tile(popular, (len(scores), 1)), where=totals > 0)
     mixed = _POPULARITY_SHARE * popular + (1 - _POPULARITY_SHARE) * shares
-    return np.log(mixed).astype(np.float32)
+    logs: Scores = np.log(mixed).astype(np.float32)
+    return logs
