@@ -88,8 +88,7 @@ def bench(workspace: Workspace, request: BenchRequest, progress: Progress = SILE
     if request.reference is not None and request.reference not in makers:
         known = ", ".join(makers)
         raise UsageError(f"--reference '{request.reference}' is not measured", f"one of: {known}")
-    drawn = sample_rows(dataset, request.split, request.users, request.seed)
-    exam = Exam(dataset, held_out(dataset, request.split, drawn), max(request.cutoffs))
+    exam = _exam(dataset, request)
     benches = workspace.benches(dataset.name)
     runner = Runner(
         Fitter(dataset, workspace.fitted(dataset.name), progress),
@@ -124,6 +123,14 @@ def _check(request: BenchRequest) -> None:
         raise UsageError(f"--seed must be at least 0, not {request.seed}")
     if request.seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {request.seeds}")
+
+
+def _exam(dataset: Dataset, request: BenchRequest) -> Exam:
+    drawn = sample_rows(dataset, request.split, request.users, request.seed)
+    if len(drawn) == 0:  # in a global-time split
+        message = f"nobody in dataset '{dataset.name}' has a {request.split} item to ask for"
+        raise WorkspaceError(message, "genrec bench --split test")
+    return Exam(dataset, held_out(dataset, request.split, drawn), max(request.cutoffs))
 
 
 def _run_all(runner: Runner, makers: Mapping[str, Maker], progress: Progress) -> tuple[Result, ...]:

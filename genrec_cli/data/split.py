@@ -124,6 +124,8 @@ def training_part(dataset: "Dataset", row: int) -> Items:
 def held_out(dataset: "Dataset", split: Split, rows: Places | None = None) -> Cases:
     """The held-out item of each user who has one, and her history before it.
 
+    Histories are copies: through a view's `base` one could read what came next.
+
     Args:
         dataset: a prepared dataset.
         split: which of the two held-out items.
@@ -134,7 +136,7 @@ def held_out(dataset: "Dataset", split: Split, rows: Places | None = None) -> Ca
     rows = rows[places[rows] != NOWHERE]
     return Cases(
         rows=rows,
-        histories=[dataset.items[dataset.offsets[row] : places[row]] for row in rows],
+        histories=[dataset.items[dataset.offsets[row] : places[row]].copy() for row in rows],
         targets=dataset.items[places[rows]],
     )
 

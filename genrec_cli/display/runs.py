@@ -24,7 +24,8 @@ def listed(report: RunsReport) -> RenderableType:
     broken = [f"{e.record.name}: {e.record.fault}" for e in report.entries if e.record.fault]
     if report.faults:
         more = len(report.faults) - 1
-        broken.append(f"left out: {report.faults[0]}" + f", and {more:,} more benches" * (more > 0))
+        others = f", and {more:,} more bench{'es' * (more > 1)}" * (more > 0)
+        broken.append(f"left out: {report.faults[0]}{others}")
     return Group(table, *(Text(line, style="yellow") for line in broken))
 
 

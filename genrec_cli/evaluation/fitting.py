@@ -5,9 +5,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 
+from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.provenance import Stopwatch, versions
 from genrec_cli.core.workspace import LOCK, locked, read_json, write_json
@@ -20,6 +22,9 @@ from genrec_cli.recommenders.hybrid import Hybrid, Reranked
 
 _FITTED: Final = "fitted.json"
 _STATE: Final = "state.npz"
+
+DAMAGED: Final = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile)
+"""What reading a file of arrays raises, or a description that goes with it."""
 
 
 class Fitter:
@@ -70,11 +75,19 @@ class Fitter:
             if not (folder / _FITTED).exists():
                 self._learn(system, seed, folder, identity)
                 return float(read_json(folder / _FITTED)["seconds"])
+            return self._restore(system, folder)
+
+    def _restore(self, system: Baseline, folder: Path) -> float:
+        try:
             made = read_json(folder / _FITTED)
-            system.record = made["record"]
-            with np.load(folder / _STATE) as state:
-                system.restore(self.known, dict(state), made["settings"])
-            return float(made["seconds"])
+            with np.load(folder / _STATE) as file:
+                state = dict(file)
+            system.record, settings = made["record"], made["settings"]
+        except (WorkspaceError, *DAMAGED) as error:
+            message = f"{folder}, which keeps a fitted {system.name}, is damaged: {error}"
+            raise WorkspaceError(message, f"rm -r '{folder}', and it is fitted again") from None
+        system.restore(self.known, state, settings)
+        return float(made["seconds"])
 
     def _learn(
         self, system: Baseline, seed: int, folder: Path, identity: Mapping[str, Any]

@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.core.workspace import read_json, write_json
-from genrec_cli.evaluation.fitting import digest
+from genrec_cli.evaluation.fitting import DAMAGED, digest
 from genrec_cli.evaluation.metrics import Placement
 from genrec_cli.evaluation.protocol import Exam, Measured
 from genrec_cli.recommenders.base import Recommender
@@ -37,14 +38,17 @@ class Keeper:
     exam: Exam
 
     def recall(self, system: Recommender, seed: int) -> Measured | None:
-        """What the same system did in the same exam, if it was kept."""
+        """What the same system did in the same exam, if it was kept, and is whole."""
         folder = self._place(system, seed)
         if not (folder / _MEASURED).exists():
             return None
-        made = read_json(folder / _MEASURED)
-        with np.load(folder / _ARRAYS) as kept:
-            placement = Placement(kept["above"], kept["tied"])
-            return Measured(placement, kept["items"], kept["exact"], **made)
+        try:
+            made = read_json(folder / _MEASURED)
+            with np.load(folder / _ARRAYS) as kept:
+                placement = Placement(kept["above"], kept["tied"])
+                return Measured(placement, kept["items"], kept["exact"], **made)
+        except (WorkspaceError, *DAMAGED):
+            return None
 
     def keep(self, system: Recommender, seed: int, measured: Measured) -> None:
         """Write down what a system did."""
@@ -77,5 +81,6 @@ class Keeper:
             "k": self.exam.k,
             "seed": seed,
             "code": code_hash("evaluation.protocol"),
+            "tuned by": code_hash("evaluation.tuning", within="evaluation"),
         }
         return self.folder / f"{system.name}-{digest(asked)}"

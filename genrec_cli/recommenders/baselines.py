@@ -13,6 +13,8 @@ from genrec_cli.recommenders.factors.als import Als
 from genrec_cli.recommenders.factors.content import Content
 from genrec_cli.recommenders.factors.ease import Ease
 from genrec_cli.recommenders.factors.pmf import Pmf
+from genrec_cli.recommenders.neural.gru4rec import GRU4Rec
+from genrec_cli.recommenders.neural.neumf import NeuMF
 from genrec_cli.recommenders.neural.sasrec import SASRec
 
 _CLASSICAL: Final[list[type[Baseline]]] = [
@@ -32,6 +34,6 @@ CLASSICAL: Final[Mapping[str, type[Baseline]]] = {kind.name: kind for kind in _C
 
 BASELINES: Final[Mapping[str, type[Baseline]]] = {
     **CLASSICAL,
-    **{kind.name: kind for kind in [SASRec]},
+    **{kind.name: kind for kind in [NeuMF, GRU4Rec, SASRec]},
 }
 """Name -> baseline; those that take longer run when they are named."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from genrec_cli.core.settings import SearchSettings
+from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.core.workspace import RUN_MANIFEST
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.decoding.explain import explain
@@ -95,9 +96,10 @@ class GenRec:
         return [[worded(run.tokenizer, choices) for choices in row] for row in explained]
 
     def identity(self) -> Mapping[str, Any]:
-        """The run, by its manifest, and how it is searched."""
+        """The run, by its manifest, how it is searched, and code."""
         manifest = hashlib.sha256((self._folder / RUN_MANIFEST).read_bytes()).hexdigest()
-        return {"run": manifest, "search": self._settings.model_dump(mode="json")}
+        code = code_hash("recommenders.genrec")
+        return {"run": manifest, "search": self._settings.model_dump(mode="json"), "code": code}
 
     def describe(self) -> Mapping[str, Any]:
         """The run's manifest, and how it was searched."""

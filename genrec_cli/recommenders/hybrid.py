@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.wording import Explanation
 from genrec_cli.recommenders.base import NEVER, Items, Ranking, Scores, precedence, top_k
@@ -84,9 +85,9 @@ class Hybrid:
         ]
 
     def identity(self) -> Mapping[str, Any]:
-        """Both identities, and the weight if it was given."""
+        """Both identities, the weight if it was given, and code."""
         parents = [dict(parent.identity()) for parent in self.parents]
-        return {"mixed": parents, "weight": self.weight}
+        return {"mixed": parents, "weight": self.weight, "code": _code()}
 
     def describe(self) -> Mapping[str, Any]:
         """Both, and the weight."""
@@ -144,9 +145,9 @@ class Reranked:
         return Ranking(ranking.items, ranking.scores, ranking.exact & found.exact)
 
     def identity(self) -> Mapping[str, Any]:
-        """Both identities, and how many candidates."""
+        """Both identities, how many candidates, and code."""
         parents = [dict(parent.identity()) for parent in self.parents]
-        return {"reranked": parents, "candidates": _CANDIDATES}
+        return {"reranked": parents, "candidates": _CANDIDATES, "code": _code()}
 
     def describe(self) -> Mapping[str, Any]:
         """Both, and how many candidates."""
@@ -155,6 +156,10 @@ class Reranked:
             "second": {"name": self.second.name, **self.second.describe()},
             "candidates": _CANDIDATES,
         }
+
+
+def _code() -> str:
+    return code_hash("recommenders.hybrid", within="recommenders")
 
 
 def _all_but(candidates: Items, items: int) -> Scores:

@@ -51,7 +51,9 @@ def find_system(name: str, runs: Mapping[str, Path], search: SearchSettings) -> 
     if RERANKED in name:
         return lambda: Reranked(first(), second())
     if parents[1] in runs:
-        fix = f"write {parents[1]}+{parents[0]}, or {parents[0]}:{parents[1]} to re-rank"
+        fix = f"write {parents[0]}:{parents[1]} to re-rank"
+        if parents[0] in BASELINES:
+            fix += f", or {parents[1]}+{parents[0]} to mix"
         raise UsageError(f"'{name}': a prior is a baseline, not a run", fix)
     prior = find_prior(parents[1])
     return lambda: Hybrid(first(), prior())

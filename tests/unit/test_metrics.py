@@ -1,17 +1,17 @@
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
+from asking import asked, exam_of, results_of
 from hypothesis import given
 from hypothesis import strategies as st
 from small_data import dataset_of, items_of
 
-from genrec_cli.core.progress import SILENT
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import held_out
 from genrec_cli.evaluation.metrics import (
     Placement,
     hit_rate,
@@ -20,8 +20,8 @@ from genrec_cli.evaluation.metrics import (
     place_in_ranking,
     place_in_scores,
 )
-from genrec_cli.evaluation.protocol import evaluate, figures, per_user_table, summary
-from genrec_cli.recommenders.base import Items, Ranking, Recommender, Scores, top_k
+from genrec_cli.evaluation.results import Result, Results, figures, row
+from genrec_cli.recommenders.base import Items, Ranking, Scores, top_k
 
 NEVER = -math.inf
 
@@ -164,6 +164,9 @@ class Lister:
         scores = np.tile(self.fixed, (len(histories), 1))
         return top_k(scores, exclude, k, np.arange(scores.shape[1], dtype=np.int32))
 
+    def identity(self) -> Mapping[str, Any]:
+        return {"scores": self.fixed.tolist()}
+
     def describe(self) -> Mapping[str, Any]:
         return {}
 
@@ -179,37 +182,61 @@ class ScoringLister(Lister):
 def test_a_target_in_its_own_history_stays_a_candidate(kind: type[Lister]) -> None:
     # Both have seen 0 and 1; the first comes back to 1, which then stands first, 0 being seen.
     dataset = dataset_of([[1, 0, 1], [0, 1, 3]])
-    system: Recommender = kind([9, 8, 7, 6])
-    result = evaluate(system, dataset, held_out(dataset, "test"), 4, 0, SILENT)
-    assert result.placement.above.tolist() == [0, 1]
-    assert result.placement.tied.tolist() == [1, 1]
+    measured = asked(kind([9, 8, 7, 6]), exam_of(dataset, 4))
+    assert measured.placement.above.tolist() == [0, 1]
+    assert measured.placement.tied.tolist() == [1, 1]
+    assert measured.items.tolist() == [[1, 2, 3, -1], [2, 3, -1, -1]]
 
 
 def test_a_row_is_the_mean_of_the_users_of_its_table() -> None:
-    dataset = dataset_of([[0, 1, 2], [1, 0, 3]])
-    cases = held_out(dataset, "test")
-    result = evaluate(Lister([9, 8, 7, 6]), dataset, cases, 2, 0, SILENT)
-    table = per_user_table(result, dataset, cases, [1, 2])
-    assert table.select(["system", "user_id", "item_id", "rank", "tied"]).to_pylist() == [
-        {"system": "lister", "user_id": "u0", "item_id": "i2", "rank": 1, "tied": 1},
-        {"system": "lister", "user_id": "u1", "item_id": "i3", "rank": 2, "tied": 1},
+    exam = exam_of(dataset_of([[0, 1, 2], [1, 0, 3]]), 2)
+    results = results_of(exam, [1, 2], ("lister", asked(Lister([9, 8, 7, 6]), exam)))
+    table = results.table()
+    shown = ["system", "user_id", "item_id", "rank", "tied", "recommended", "exact"]
+    assert table.select(shown).to_pylist() == [
+        dict(zip(shown, ["lister", "u0", "i2", 1, 1, ["i2", "i3"], True], strict=True)),
+        dict(zip(shown, ["lister", "u1", "i3", 2, 1, ["i2", "i3"], True], strict=True)),
     ]
-    row = summary(result, [1, 2], seed=0)
-    assert (row["system"], row["users"]) == ("lister", 2)
-    for metric in figures(result.placement, [1, 2]):
-        assert row[metric] == pytest.approx(np.mean(table[metric].to_pylist()))
-        low, high = row[f"{metric}_ci"]
-        assert low <= row[metric] <= high
-    assert (row["HR@1"], row["HR@2"], row["NDCG@1"]) == (0.5, 1.0, 0.5)
+    [result] = results.results
+    found = row(result, results)
+    assert (found["system"], found["users"]) == ("lister", 2)
+    for metric in figures(result.measured[0].placement, [1, 2]):
+        assert found[metric] == pytest.approx(np.mean(table[metric].to_pylist()))
+        low, high = found[f"{metric}_ci"]
+        assert low <= found[metric] <= high
+    assert (found["HR@1"], found["HR@2"], found["NDCG@1"]) == (0.5, 1.0, 0.5)
+
+
+def test_seeds_give_their_mean_and_deviation_and_users_the_mean_over_seeds() -> None:
+    exam = exam_of(dataset_of([[0, 1, 2], [1, 0, 3]]), 2)
+    both = tuple(asked(Lister(scores), exam) for scores in ([9, 8, 7, 6], [9, 8, 6, 7]))
+    result = Result("lister", "baseline", (), (4, 5), both, cached=False)
+    results = Results(exam, (1,), 0, (result,))
+    found = row(result, results)
+    assert (found["HR@1"], found["HR@1_sd"], found["seeds"]) == (0.5, 0, [4, 5])
+    assert results.table()["HR@1"].to_pylist() == [0.5, 0.5]  # each is right with one seed
+    assert results.table()["rank"].to_pylist() == [1, 2]  # of the first seed
+
+
+def test_places_without_an_item_and_repeats_lower_the_shares_of_a_list() -> None:
+    exam = exam_of(dataset_of([[0, 1, 2], [1, 0, 3]]), 2)
+    whole = asked(Lister([9, 8, 7, 6]), exam)
+    written = replace(whole, items=np.array([[2, 2], [-1, 3]], dtype=np.int32))
+    results = results_of(exam, [1, 2], ("free", written))
+    found = row(results.results[0], results)
+    assert (found["valid@1"], found["unique@1"]) == (0.5, 0.5)
+    assert (found["valid@2"], found["unique@2"]) == (0.75, 0.5)
+    assert results.table()["recommended"].to_pylist() == [["i2", "i2"], ["i3"]]
 
 
 def test_batches_of_users_give_what_one_batch_gives() -> None:
     sequences = [[user % 7, 7, user % 5] for user in range(150)]  # three batches of 64
-    dataset = dataset_of(sequences, items=8)
-    cases = held_out(dataset, "test")
+    exam = exam_of(dataset_of(sequences, items=8), 3)
+    cases = exam.cases
     scores = [3.0, 1.0, 2.0, 2.0, 5.0, 0.0, 1.0, 4.0]
-    result = evaluate(ScoringLister(scores), dataset, cases, 3, 0, SILENT)
+    measured = asked(ScoringLister(scores), exam)
     others = [h[h != t] for h, t in zip(cases.histories, cases.targets, strict=True)]
     at_once = place_in_scores(scores_of(*[scores] * 150), others, cases.targets)
-    np.testing.assert_array_equal(result.placement.above, at_once.above)
-    np.testing.assert_array_equal(result.placement.tied, at_once.tied)
+    np.testing.assert_array_equal(measured.placement.above, at_once.above)
+    np.testing.assert_array_equal(measured.placement.tied, at_once.tied)
+    assert measured.items.shape == (150, 3)
