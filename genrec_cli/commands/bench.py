@@ -155,6 +155,7 @@ def _named(system: str) -> Iterator[None]:
 
 def _protocol(dataset: Dataset, request: BenchRequest, results: Results) -> dict[str, Any]:
     """Everything that one must know to repeat the numbers."""
+    search = request.lineup.search.model_dump(mode="json", exclude_defaults=True)
     return {
         "dataset_hash": dataset.hash,
         "split": f"{dataset.manifest['split']}, {request.split}",
@@ -169,7 +170,16 @@ def _protocol(dataset: Dataset, request: BenchRequest, results: Results) -> dict
         "seeds": request.seeds,
         "cutoffs": list(request.cutoffs),
         "primary": results.primary,
+        "reference": _reference(request, results),
+        **({"search": search} if search else {}),
     }
+
+
+def _reference(request: BenchRequest, results: Results) -> str:
+    """The system that others are compared with, and who chose it."""
+    if request.reference is not None:
+        return f"{request.reference}, as asked"
+    return f"{results.reference(None)}, the best baseline by the same figures"
 
 
 def _write(

@@ -24,8 +24,10 @@ def benched(report: BenchReport) -> RenderableType:
     reference = manifest["comparisons"]["reference"]
     versus = [f"− {reference}"] if tests else []
     title = f"{manifest['dataset']}: {protocol['users']:,} users, {protocol['split']}"
-    heads = [*metrics, "95 % interval", *versus, *shares, "seconds"]
+    heads = [*metrics, "95 % CI", *versus, *shares, "seconds"]
     table = titled_table(title, "system", *heads)
+    for place in range(1, len(metrics) + 2):
+        table.columns[place].no_wrap = True  # on a narrow terminal names give way, not figures
     best = {metric: max(row[metric] for row in rows) for metric in metrics}
     for row in rows:
         table.add_row(

@@ -104,7 +104,8 @@ def titled_table(title: str, first: str, *others: str, right: bool = True) -> Ta
     table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
     table.add_column(first, overflow="fold")
     for name in others:
-        table.add_column(name, justify="right" if right else "left")
+        # Folded where it is too long: half a figure would be a wrong one.
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     return table
 
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from genrec_cli.core.provenance import Stopwatch, versions
 from genrec_cli.core.workspace import LOCK, locked, read_json, write_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import without_test
+from genrec_cli.evaluation.arrays import read_arrays
 from genrec_cli.evaluation.tuning import choose_settings, choose_weight
 from genrec_cli.recommenders.base import Recommender
 from genrec_cli.recommenders.baseline import Baseline
@@ -22,9 +22,6 @@ from genrec_cli.recommenders.hybrid import Hybrid, Reranked
 
 _FITTED: Final = "fitted.json"
 _STATE: Final = "state.npz"
-
-DAMAGED: Final = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile)
-"""What reading a file of arrays raises, or a description that goes with it."""
 
 
 class Fitter:
@@ -80,14 +77,14 @@ class Fitter:
     def _restore(self, system: Baseline, folder: Path) -> float:
         try:
             made = read_json(folder / _FITTED)
-            with np.load(folder / _STATE) as file:
-                state = dict(file)
-            system.record, settings = made["record"], made["settings"]
-        except (WorkspaceError, *DAMAGED) as error:
+            state = read_arrays(folder / _STATE)
+            record, settings, seconds = (made[key] for key in ("record", "settings", "seconds"))
+        except (WorkspaceError, KeyError) as error:
             message = f"{folder}, which keeps a fitted {system.name}, is damaged: {error}"
             raise WorkspaceError(message, f"rm -r '{folder}', and it is fitted again") from None
+        system.record = record
         system.restore(self.known, state, settings)
-        return float(made["seconds"])
+        return float(seconds)
 
     def _learn(
         self, system: Baseline, seed: int, folder: Path, identity: Mapping[str, Any]

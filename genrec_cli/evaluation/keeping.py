@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.core.workspace import read_json, write_json
-from genrec_cli.evaluation.fitting import DAMAGED, digest
+from genrec_cli.evaluation.arrays import read_arrays
+from genrec_cli.evaluation.fitting import digest
 from genrec_cli.evaluation.metrics import Placement
 from genrec_cli.evaluation.protocol import Exam, Measured
 from genrec_cli.recommenders.base import Recommender
@@ -43,11 +44,10 @@ class Keeper:
         if not (folder / _MEASURED).exists():
             return None
         try:
-            made = read_json(folder / _MEASURED)
-            with np.load(folder / _ARRAYS) as kept:
-                placement = Placement(kept["above"], kept["tied"])
-                return Measured(placement, kept["items"], kept["exact"], **made)
-        except (WorkspaceError, *DAMAGED):
+            made, kept = read_json(folder / _MEASURED), read_arrays(folder / _ARRAYS)
+            placement = Placement(kept["above"], kept["tied"])
+            return Measured(placement, kept["items"], kept["exact"], **made)
+        except (WorkspaceError, KeyError, TypeError):  # damaged: it is measured again
             return None
 
     def keep(self, system: Recommender, seed: int, measured: Measured) -> None:

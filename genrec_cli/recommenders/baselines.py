@@ -28,12 +28,13 @@ _CLASSICAL: Final[list[type[Baseline]]] = [
     Pmf,
     Content,
 ]
+_TRAINED: Final[list[type[Baseline]]] = [NeuMF, GRU4Rec, SASRec]
 
 CLASSICAL: Final[Mapping[str, type[Baseline]]] = {kind.name: kind for kind in _CLASSICAL}
 """Name -> baseline; fitted in seconds, so all of them run by default."""
 
 BASELINES: Final[Mapping[str, type[Baseline]]] = {
     **CLASSICAL,
-    **{kind.name: kind for kind in [NeuMF, GRU4Rec, SASRec]},
+    **{kind.name: kind for kind in _TRAINED},
 }
 """Name -> baseline; those that take longer run when they are named."""

@@ -5,7 +5,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ ISOLATED: Final = {
     "PYTHONIOENCODING": "utf-8",
 }
 TINY_RUN: Final = "validation_users: 8\nevaluations: 1\nbatch_size: 8\nmicro_batch_tokens: 2048\n"
+
+_PATIENCE: Final = 120  # seconds
 
 Row = Mapping[str, Any]
 
@@ -105,6 +108,22 @@ class Console:
             text=True,
             process_group=0,
         )
+
+
+def kill_when(
+    process: "subprocess.Popen[str]", ripe: Callable[[], bool], after: float = 0.0
+) -> None:
+    """Kill a process so many seconds after a condition holds; it must not have ended before."""
+    with process:
+        end = time.monotonic() + _PATIENCE
+        while not ripe():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < end
+            time.sleep(0.002)
+        time.sleep(after)
+        process.kill()
+        process.communicate()
+    assert process.returncode == -9
 
 
 @contextmanager

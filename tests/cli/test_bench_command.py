@@ -4,55 +4,83 @@ from typing import Any
 
 import pytest
 
+from genrec_cli.recommenders.baselines import CLASSICAL
+
 from .console import Console, rows_of
 
-FEW = ("bench", "--users", "8", "--json")
+FEW = ("bench", "--users", "8", "--systems", "popularity,nano-1", "--json")
 METRICS = ("HR@5", "NDCG@5", "MRR@5", "HR@10", "NDCG@10", "MRR@10")
+BEYOND = ("coverage@10", "gini@10", "novelty@10", "popularity_lift@10", "diversity@10")
+SHARES = ("valid@5", "unique@5", "valid@10", "unique@10")
 
 
 def measured(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows without what a clock or the machine decides."""
-    varying = ("fit_seconds", "rank_seconds", "peak_gb")
+    """Rows without what a clock, the machine or an earlier bench decides."""
+    varying = ("fit_seconds", "rank_seconds", "peak_gb", "cached")
     return [{k: v for k, v in row.items() if k not in varying} for row in document["rows"]]
 
 
-def test_a_bench_has_the_shape_of_the_design(trained: Console) -> None:
-    said = trained.done(*FEW).json
-    assert said["dataset"] == "sample"
-    assert [row["system"] for row in said["rows"]] == ["popularity", "nano-1"]
-    for row in said["rows"]:
-        measured_here = [name for metric in METRICS for name in (metric, f"{metric}_ci")]
-        lists = ["valid@5", "unique@5", "valid@10", "unique@10", "exact"]
-        timed = ["fit_seconds", "rank_seconds", "peak_gb"]
-        assert list(row) == ["system", "users", *measured_here, *lists, *timed]
-        assert [row[name] for name in lists] == [1.0] * 5
-        assert row["users"] == 8
+@pytest.fixture(scope="module")
+def bare(trained: Console) -> dict[str, Any]:
+    """What a bench of a few users says without any other option."""
+    return trained.done("bench", "--users", "8", "--json").json
+
+
+def test_a_bare_bench_measures_the_classical_baselines_and_every_run(bare: dict[str, Any]) -> None:
+    assert [row["system"] for row in bare["rows"]] == [*CLASSICAL, "nano-1"]
+    assert [row["kind"] for row in bare["rows"]] == ["baseline"] * len(CLASSICAL) + ["run"]
+    assert bare["comparisons"]["reference"] in CLASSICAL
+    figures = {row["system"]: row["NDCG@10"] for row in bare["rows"] if row["kind"] == "baseline"}
+    assert figures[bare["comparisons"]["reference"]] == max(figures.values())
+
+
+def test_a_row_has_the_shape_of_the_design(bare: dict[str, Any]) -> None:
+    assert bare["dataset"] == "sample"
+    for row in bare["rows"]:
+        figures = [name for metric in METRICS for name in (metric, f"{metric}_ci")]
+        made = ["exact", "seeds", "fit_seconds", "rank_seconds", "peak_gb", "cached"]
+        named = ["system", "kind", "parents", "users"]
+        assert list(row) == [*named, *figures, *BEYOND, *SHARES, *made]
+        assert [row[name] for name in (*SHARES, "exact")] == [1.0] * 5
+        assert (row["users"], row["parents"], row["seeds"]) == (8, [], [0])
         for metric in METRICS:
             low, high = row[f"{metric}_ci"]
             assert 0 <= low <= row[metric] <= high <= 1
         assert row["HR@5"] <= row["HR@10"]
-        assert row["NDCG@10"] <= row["HR@10"]
-    protocol = said["protocol"]
+        assert row["MRR@10"] <= row["NDCG@10"] <= row["HR@10"]
+        by_k = bare["by_k"][row["system"]]
+        assert [by_k["HR"][k - 1] for k in (5, 10)] == [row["HR@5"], row["HR@10"]]
+        assert by_k["HR"] == sorted(by_k["HR"])
+    protocol = bare["protocol"]
     assert (protocol["users"], protocol["users_of"], protocol["seed"]) == (8, 600, 0)
-    assert protocol["split"] == "leave-one-out, test"
+    assert (protocol["split"], protocol["primary"]) == ("leave-one-out, test", "NDCG@10")
 
 
-def test_a_bench_leaves_files_that_say_the_same(trained: Console) -> None:
-    said = trained.done(*FEW).json
-    folder = Path(said["folder"])
+def test_a_bench_leaves_files_that_say_the_same(bare: dict[str, Any]) -> None:
+    folder = Path(bare["folder"])
+    names = {"metrics.json", "per_user.parquet", "report.html", "table.md", "table.tex"}
+    assert {path.name for path in folder.iterdir()} == names
     kept = json.loads((folder / "metrics.json").read_text())
-    assert {key: said[key] for key in kept} == kept
+    assert {key: bare[key] for key in kept} == kept
     users = rows_of(folder / "per_user.parquet")
-    assert len(users) == 2 * 8
-    for row in said["rows"]:
+    assert len(users) == len(bare["rows"]) * 8
+    asked = [[user["user_id"], user["item_id"]] for user in users[:8]]
+    report = (folder / "report.html").read_text()
+    for row in bare["rows"]:
         own = [user for user in users if user["system"] == row["system"]]
-        assert len({user["user_id"] for user in own}) == 8
+        assert [[user["user_id"], user["item_id"]] for user in own] == asked
         for metric in METRICS:
             assert sum(user[metric] for user in own) / 8 == pytest.approx(row[metric])
         for user in own:
             assert user["HR@10"] == (user["rank"] <= 10) or user["tied"] > 1
-    asked = [[u["user_id"], u["item_id"]] for u in users if u["system"] == "popularity"]
-    assert asked == [[u["user_id"], u["item_id"]] for u in users if u["system"] == "nano-1"]
+            assert len(set(user["recommended"])) == 10
+            if user["tied"] == 1:
+                at = user["recommended"].index(user["item_id"]) if user["rank"] <= 10 else None
+                assert at == (user["rank"] - 1 if user["rank"] <= 10 else None)
+        figure = f"{row['NDCG@10']:.4f}".removeprefix("0")
+        for text in (report, (folder / "table.md").read_text(), (folder / "table.tex").read_text()):
+            assert row["system"] in text
+            assert figure in text
 
 
 def test_equal_seeds_give_equal_metrics_and_other_seeds_other_users(trained: Console) -> None:
@@ -126,11 +154,12 @@ def test_a_run_on_other_data_is_refused_when_named(stale: Console) -> None:
 
 
 def test_a_run_on_other_data_is_left_out_with_a_note_otherwise(stale: Console) -> None:
-    outcome = stale.done("bench", "--json")
+    others = ",".join(name for name in CLASSICAL if name != "popularity")
+    outcome = stale.done("bench", "--exclude", others, "--json")
     assert [row["system"] for row in outcome.json["rows"]] == ["popularity"]
     left_out = "leaving out: run 'nano-1' was trained on another version of dataset 'sample'"
     assert outcome.err.startswith(left_out)
-    assert outcome.err.count("\n") == 1
+    assert outcome.err.count("nano-1") == 1
 
 
 def test_a_figure_does_not_depend_on_the_other_cutoffs(trained: Console) -> None:
@@ -150,9 +179,9 @@ def test_free_text_is_read_back_and_its_validity_told(trained: Console) -> None:
     assert row["exact"] == 0
     assert 0 <= row["unique@3"] <= row["valid@3"] < 1  # three steps of training write nonsense
     assert said["systems"]["nano-1"]["search"]["method"] == "free"
-    table = trained.done("bench", "--users", "4", "--k", "3", "--search", "free").out
-    assert "valid@3" in table
-    assert "valid@3" not in trained.done("bench", "--users", "4", "--k", "3").out
+    few = ("bench", "--users", "4", "--systems", "nano-1", "--k", "3")
+    assert "valid@3" in trained.done(*few, "--search", "free").out
+    assert "valid@3" not in trained.done(*few).out
 
 
 def test_a_budget_shows_in_the_share_of_proven_lists(trained: Console) -> None:

@@ -374,7 +374,7 @@ def test_the_weight_of_a_prior_is_chosen_once_and_remembered(
     plain = changeable.done("predict", "--user", "v001", "--json")
     assert again.json["users"] == plain.json["users"]
     changeable.done(*asked, "--search", "beam")  # another search, another choice
-    assert json.loads(file.read_text())["search"]["method"] == "beam"
+    assert json.loads(file.read_text())["identity"]["mixed"][0]["search"]["method"] == "beam"
 
 
 def test_free_text_gives_no_item_twice_and_none_that_was_seen(trained: Console) -> None:

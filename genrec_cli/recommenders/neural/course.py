@@ -1,5 +1,6 @@
 """A course of training: epochs until validation stops improving, resumable after each."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from genrec_cli.core.errors import ModelError
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.provenance import Stopwatch
 from genrec_cli.language.seeding import seeded
@@ -70,14 +72,23 @@ class Course:
         self._best = _copied(network)
 
     def run(self, name: str, progress: Progress) -> list[dict[str, float]]:
-        """Train to the end, or go on from a checkpoint; returns loss and figure by epoch."""
+        """Train to the end, or go on from a checkpoint; returns loss and figure by epoch.
+
+        Raises:
+            ModelError: the loss of an epoch is not a number; the epoch before is kept.
+        """
         with progress.task(f"{name}: training", self._lesson.epochs, "epochs at most") as task:
             if self._recalled():
                 task.skip(self._at.epoch)
             while not self._ended():
                 self._epoch()
-                self._keep()
                 line = self._at.curve[-1]
+                if not math.isfinite(line["loss"]):  # then no logit is above a target's
+                    what = (
+                        f"{name} has diverged: its loss is {line['loss']} in epoch {line['step']}"
+                    )
+                    raise ModelError(what, f"--exclude {name}")
+                self._keep()
                 shown = {"loss": f"{line['loss']:.3f}", "NDCG@10": f"{line['NDCG@10']:.4f}"}
                 task.figures({**shown, "best": f"{self._at.best:.4f}"})
                 task.advance()
@@ -138,7 +149,7 @@ class Course:
     def _recalled(self) -> bool:
         if self._file is None or not self._file.exists():
             return False
-        kept = torch.load(self._file, weights_only=True)
+        kept = torch.load(self._file, map_location="cpu", weights_only=True)
         self._at = _Standing(**kept["at"])
         self._network.load_state_dict(kept["network"])
         self._optimizer.load_state_dict(kept["optimizer"])

@@ -14,8 +14,8 @@ from genrec_cli.recommenders.neural.pairs import NEGATIVES, Pairing, Pairs
 from genrec_cli.recommenders.neural.trained import Trained, device
 
 _WIDTH: Final = 64  # of the vectors of either half
-_SPREAD: Final = 0.1  # of vectors before training
-_HIDDEN: Final = 4_000_000  # values of the first layer that are held at once, 16 MB
+_SPREAD: Final = 0.2  # of vectors before training; from .02 on the sample it never took off
+_HIDDEN: Final = 1_000_000  # values of the first layer at once: 4 MB stay near the processor
 
 
 class NeuMF(Trained):
@@ -92,9 +92,7 @@ class _Fused(nn.Module):
         sizes = np.array([len(history) for history in histories])
         read, starts = np.concatenate(histories).astype(np.int64), np.cumsum(sizes) - sizes
         events, begins = (torch.from_numpy(part).to(device()) for part in (read, starts))
-        means: Tensor = functional.embedding_bag(
-            events, self.read.weight, begins, mode="mean"
-        )
+        means: Tensor = functional.embedding_bag(events, self.read.weight, begins, mode="mean")
         return means
 
     def askers(self, pairs: Pairs) -> Tensor:
