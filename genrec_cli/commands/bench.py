@@ -159,7 +159,7 @@ def _protocol(dataset: Dataset, request: BenchRequest, results: Results) -> dict
     return {
         "dataset_hash": dataset.hash,
         "split": f"{dataset.manifest['split']}, {request.split}",
-        "candidates": "whole catalog minus the user's history",
+        "candidates": _candidates(results.exam),
         "items": len(dataset.item_ids),
         "users": len(results.exam.cases),
         "users_of": len(dataset.user_ids),
@@ -173,6 +173,12 @@ def _protocol(dataset: Dataset, request: BenchRequest, results: Results) -> dict
         "reference": _reference(request, results),
         **({"search": search} if search else {}),
     }
+
+
+def _candidates(exam: Exam) -> str:
+    if exam.cases.repeats:
+        return "whole catalog, for repeats are common"
+    return "whole catalog minus the user's history"
 
 
 def _reference(request: BenchRequest, results: Results) -> str:

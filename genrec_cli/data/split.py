@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # datasets are made with `bounds`
 Items = NDArray[np.int32]
 Places = NDArray[np.int64]
 
+_COMMON = 0.05  # from there on the audit warns, too
 NOWHERE = -1  # the place of a target that a user does not have
 
 
@@ -89,22 +90,24 @@ class Cases:
         rows: int64, [cases]; rows of the dataset.
         histories: what each user had touched before, oldest first; never empty.
         targets: int32, [cases]; what she touched next.
+        repeats: whether what a user has touched may be asked for again.
     """
 
     rows: Places
     histories: list[Items]
     targets: Items
+    repeats: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def seen(self) -> list[Items]:
-        """What each user must not get: her history, but her target if it is a repeat."""
-        return [
-            history[history != target]
-            for history, target in zip(self.histories, self.targets, strict=True)
-        ]
+        """What each user must not get: her history, or nothing where repeats are common.
+
+        Whether it is her target that repeats makes no difference, or the list would give it away.
+        """
+        return [history[:0] for history in self.histories] if self.repeats else self.histories
 
     def batches(self, size: int) -> Iterator["Cases"]:
         """The same cases, so many at a time."""
@@ -113,7 +116,7 @@ class Cases:
 
     def part(self, part: slice) -> "Cases":
         """Some of the cases."""
-        return Cases(self.rows[part], self.histories[part], self.targets[part])
+        return Cases(self.rows[part], self.histories[part], self.targets[part], self.repeats)
 
 
 def training_part(dataset: "Dataset", row: int) -> Items:
@@ -138,7 +141,13 @@ def held_out(dataset: "Dataset", split: Split, rows: Places | None = None) -> Ca
         rows=rows,
         histories=[dataset.items[dataset.offsets[row] : places[row]].copy() for row in rows],
         targets=dataset.items[places[rows]],
+        repeats=repeats_are_common(dataset),
     )
+
+
+def repeats_are_common(dataset: "Dataset") -> bool:
+    """Whether more than a twentieth of the events are with an item that the user had before."""
+    return bool(dataset.manifest["audit"]["repeats"]["share"] > _COMMON)
 
 
 def without_test(dataset: "Dataset") -> "Dataset":

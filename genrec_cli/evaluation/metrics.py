@@ -35,15 +35,14 @@ def place_in_scores(scores: Scores, exclude: list[Items], targets: Items) -> Pla
 
     Args:
         scores: float32, [B, items]; not changed.
-        exclude: items that take no place, for each user; a target is never excluded.
+        exclude: items that take no place, for each user; a target among them is a miss.
         targets: int32, [B].
     """
     rows = np.arange(len(targets))
     allowed = scores.copy()
     for row, items in enumerate(exclude):
         allowed[row, items] = -np.inf
-    target_scores = scores[rows, targets]
-    allowed[rows, targets] = target_scores
+    target_scores = allowed[rows, targets]
     above = np.count_nonzero(allowed > target_scores[:, None], axis=1)
     tied = np.count_nonzero(allowed == target_scores[:, None], axis=1)
     # A target that can never be reached stands behind every item, not level with the excluded. So

@@ -68,9 +68,7 @@ def measure(
     fit: Callable[[Recommender, int], float],
     progress: Progress,
 ) -> Measured:
-    """Fit a system and rank the whole catalog, minus each user's history, for every case.
-
-    A target that stands in its own history (a repeat) stays a candidate.
+    """Fit a system and rank the whole catalog for every case, minus what the user must not get.
 
     Args:
         system: not fitted yet.

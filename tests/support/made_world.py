@@ -61,7 +61,7 @@ def make_world(
     offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64)
     dataset = Dataset(
         folder=Path("made"),
-        manifest={},
+        manifest={"audit": {"repeats": {"share": 0.0}}},
         item_ids=[str(item) for item in range(len(lengths))],
         titles=[f"title {item}" for item in range(len(lengths))],
         train_counts=np.zeros(len(lengths), dtype=np.int64),

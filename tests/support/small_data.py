@@ -50,15 +50,20 @@ def items_of(*numbers: int) -> NDArray[np.int32]:
     return np.array(numbers, dtype=np.int32)
 
 
-def dataset_of(sequences: Sequence[Sequence[int]], items: int | None = None) -> Dataset:
-    """A dataset in memory; user and item ids are "u0", "i0" and so on."""
+def dataset_of(
+    sequences: Sequence[Sequence[int]], items: int | None = None, repeats: float = 0.0
+) -> Dataset:
+    """A dataset in memory; user and item ids are "u0", "i0" and so on.
+
+    Its audit says that a share of `repeats` of the events are repeats, whatever they are.
+    """
     flat = [item for sequence in sequences for item in sequence]
     count = items if items is not None else max(flat, default=-1) + 1
     training = [item for sequence in sequences for item in sequence[:-2]]
     offsets = np.cumsum([0, *map(len, sequences)])
     return Dataset(
         folder=Path("small"),
-        manifest={"hash": "sha256:0"},
+        manifest={"hash": "sha256:0", "audit": {"repeats": {"share": repeats}}},
         item_ids=[f"i{item}" for item in range(count)],
         titles=[f"Film {item}" for item in range(count)],
         train_counts=np.bincount(np.array(training, dtype=np.int64), minlength=count),

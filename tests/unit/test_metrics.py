@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_data import dataset_of, items_of
 
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.split import held_out
 from genrec_cli.evaluation.metrics import (
     Placement,
     hit_rate,
@@ -113,7 +114,7 @@ def test_ties_count_as_the_mean_over_every_order(
         ([9, 8, 7, 6], [0, 1], 2, 0, 1),  # excluded items take no place
         ([9, 8, 7, 6], [3], 2, 2, 1),
         ([5, 5, 5, 5], [0, 1], 3, 0, 2),  # and do not share one
-        ([9, 8, 7, 6], [2], 2, 2, 1),  # a target is never excluded
+        ([9, 8, 7, 6], [2], 2, 4, 1),  # an excluded target is a miss
         ([9, NEVER, NEVER, 6], [], 2, 4, 1),  # not level with what can never be reached either
         ([9, NEVER, 7, 6], [0], 1, 4, 1),
         ([9, math.nan, 7, 6], [], 1, 4, 1),  # without a score it is no hit
@@ -179,13 +180,28 @@ class ScoringLister(Lister):
 
 
 @pytest.mark.parametrize("kind", [Lister, ScoringLister])
-def test_a_target_in_its_own_history_stays_a_candidate(kind: type[Lister]) -> None:
-    # Both have seen 0 and 1; the first comes back to 1, which then stands first, 0 being seen.
+def test_a_target_that_repeats_is_a_miss_where_repeats_are_rare(kind: type[Lister]) -> None:
+    # Both have seen 0 and 1; the first comes back to 1.
     dataset = dataset_of([[1, 0, 1], [0, 1, 3]])
+    measured = asked(kind([9, 8, 7, 6]), exam_of(dataset, 3))
+    assert hit_rate(measured.placement, 3).tolist() == [0, 1]
+    assert measured.items.tolist() == [[2, 3, -1], [2, 3, -1]]
+
+
+@pytest.mark.parametrize("kind", [Lister, ScoringLister])
+def test_nothing_is_left_out_where_repeats_are_common(kind: type[Lister]) -> None:
+    dataset = dataset_of([[1, 0, 1], [0, 1, 3]], repeats=0.06)
     measured = asked(kind([9, 8, 7, 6]), exam_of(dataset, 4))
-    assert measured.placement.above.tolist() == [0, 1]
-    assert measured.placement.tied.tolist() == [1, 1]
-    assert measured.items.tolist() == [[1, 2, 3, -1], [2, 3, -1, -1]]
+    assert measured.placement.above.tolist() == [1, 3]
+    assert measured.items.tolist() == [[0, 1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_what_is_left_out_does_not_tell_that_a_target_repeats() -> None:
+    for share in (0.0, 0.06):
+        repeating, fresh = (
+            held_out(dataset_of([[1, 0, last]], items=4, repeats=share), "test") for last in (1, 3)
+        )
+        assert repeating.seen[0].tolist() == fresh.seen[0].tolist()
 
 
 def test_a_row_is_the_mean_of_the_users_of_its_table() -> None:
@@ -235,8 +251,7 @@ def test_batches_of_users_give_what_one_batch_gives() -> None:
     cases = exam.cases
     scores = [3.0, 1.0, 2.0, 2.0, 5.0, 0.0, 1.0, 4.0]
     measured = asked(ScoringLister(scores), exam)
-    others = [h[h != t] for h, t in zip(cases.histories, cases.targets, strict=True)]
-    at_once = place_in_scores(scores_of(*[scores] * 150), others, cases.targets)
+    at_once = place_in_scores(scores_of(*[scores] * 150), cases.histories, cases.targets)
     np.testing.assert_array_equal(measured.placement.above, at_once.above)
     np.testing.assert_array_equal(measured.placement.tied, at_once.tied)
     assert measured.items.shape == (150, 3)
