@@ -164,7 +164,7 @@ def test_another_dataset_grid_or_code_is_fitted_anew(
     fitter: Fitter, world: Dataset, shelf: Path
 ) -> None:
     fitted(fitter)
-    fitted(Fitter(replace(world, manifest={"hash": "sha256:1"}), shelf, SILENT))
+    fitted(Fitter(replace(world, manifest={**world.manifest, "hash": "sha256:1"}), shelf, SILENT))
     fitted(fitter, Wider)
     fitted(fitter, Rewritten)
     assert len(Counting.learnt) == 4
@@ -308,7 +308,7 @@ def test_a_measurement_belongs_to_its_system_seed_and_exam(
         exam_of(world, 5),
         exam_of(world, 10, "validation"),
         replace(exam, cases=exam.cases.part(slice(0, 20))),
-        exam_of(replace(world, manifest={"hash": "sha256:1"}), 10),
+        exam_of(replace(world, manifest={**world.manifest, "hash": "sha256:1"}), 10),
     ]
     assert [Keeper(keeper.folder, other).recall(Counting(), 0) for other in others] == [None] * 4
     assert keeper.recall(Counting(), 0) is not None
