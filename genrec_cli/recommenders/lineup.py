@@ -11,7 +11,7 @@ from genrec_cli.core.settings import SearchSettings
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.run import read_run, require_same_dataset
 from genrec_cli.recommenders.baselines import BASELINES, CLASSICAL
-from genrec_cli.recommenders.systems import Maker, find_system, runs_of
+from genrec_cli.recommenders.systems import Maker, find_system, parents_of, runs_of
 
 ALL: Final = "all"
 
@@ -22,7 +22,7 @@ class Lineup:
 
     Attributes:
         systems: names; "all" stands for every baseline and run. Empty: the classical baselines and
-            every run.
+            every run. Two as one bring their parents along.
         excluded: names that are left out.
         search: how the titles of runs are searched.
     """
@@ -50,7 +50,7 @@ class Lineup:
         for name in self.excluded:
             find_system(name, runs, self.search)
         found: dict[str, Maker] = {}
-        for name in self.systems or ("",):
+        for name in [part for part in self.systems or ("",) if part not in self.excluded]:
             if name in (ALL, ""):
                 baselines = BASELINES if name == ALL else CLASSICAL
                 names = [
@@ -60,7 +60,7 @@ class Lineup:
             else:
                 for run in runs_of(name, runs):
                     require_same_dataset(read_run(run), dataset, run.name)
-                names = [name]
+                names = [*(parents_of(name) or ()), name]
             found |= {part: find_system(part, runs, self.search) for part in names}
         kept = {name: maker for name, maker in found.items() if name not in self.excluded}
         if not kept:

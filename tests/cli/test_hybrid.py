@@ -169,7 +169,9 @@ def benched(trained: Console) -> dict[str, Any]:
         return trained.done("bench", "--users", "20", "--systems", systems, "--json").json
 
 
-def test_a_bench_tells_what_two_as_one_are_made_of(benched: dict[str, Any]) -> None:
+def test_two_as_one_bring_their_parents_and_tell_what_they_are_made_of(
+    benched: dict[str, Any],
+) -> None:
     kinds = {row["system"]: (row["kind"], row["parents"]) for row in benched["rows"]}
     assert kinds == {
         "nano-1+popularity": ("hybrid", ["nano-1", "popularity"]),
@@ -177,6 +179,8 @@ def test_a_bench_tells_what_two_as_one_are_made_of(benched: dict[str, Any]) -> N
         "nano-1:popularity": ("hybrid", ["nano-1", "popularity"]),
         "popularity+markov": ("hybrid", ["popularity", "markov"]),
         "nano-1": ("run", []),
+        "popularity": ("baseline", []),
+        "markov": ("baseline", []),
     }
     assert benched["comparisons"]["reference"] == "nano-1+popularity"  # there is no baseline
     assert all(row["exact"] == 1 for row in benched["rows"])
