@@ -14,7 +14,7 @@ from genrec_cli.evaluation.metrics import ndcg, place_in_ranking, place_in_score
 from genrec_cli.recommenders.baseline import Baseline
 from genrec_cli.recommenders.hybrid import Hybrid
 
-WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 USERS: Final = 512  # asked for every weight; a language model takes a while for each
 _BASELINE_USERS: Final = 2048
 _K: Final = 10
