@@ -118,7 +118,7 @@ def by_hand(model: Any, corpus: Corpus, over: Normaliser = "catalog") -> dict[st
     model.eval()
     scores = np.array([naive_scores(model, titles, prompt, over) for prompt in prompts])
     of_targets = scores[np.arange(len(cases)), cases.targets]
-    placement = place_in_scores(scores.astype(np.float32), cases.histories, cases.targets)
+    placement = place_in_scores(scores.astype(np.float32), cases.seen, cases.targets)
     return {
         "validation_loss": -float(of_targets.mean()),
         "HR@10": float(hit_rate(placement, 10).mean()),
