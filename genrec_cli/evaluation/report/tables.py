@@ -100,7 +100,7 @@ def _results_caption(contents: Contents) -> str:
     )
     return (
         f"Means over {counted(first['users'], 'user')}{below}{order}. Seconds to fit, or to load "
-        "what was fitted before, and to rank all users; the largest memory meanwhile."
+        "a run, and to rank all users; the largest memory meanwhile."
     )
 
 
