@@ -11,6 +11,7 @@ import numpy as np
 from genrec_cli.core.errors import WorkspaceError
 from genrec_cli.core.progress import Progress
 from genrec_cli.core.provenance import Stopwatch, versions
+from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.core.workspace import LOCK, locked, read_json, write_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import without_test
@@ -18,7 +19,7 @@ from genrec_cli.evaluation.arrays import read_arrays
 from genrec_cli.evaluation.tuning import choose_settings, choose_weight
 from genrec_cli.recommenders.base import Recommender
 from genrec_cli.recommenders.baseline import Baseline
-from genrec_cli.recommenders.hybrid import Hybrid, Reranked
+from genrec_cli.recommenders.hybrid import Hybrid, Joined
 
 _FITTED: Final = "fitted.json"
 _STATE: Final = "state.npz"
@@ -27,8 +28,8 @@ _STATE: Final = "state.npz"
 class Fitter:
     """Fits systems on a dataset from which the test targets are gone.
 
-    A baseline's state is kept by the hash of the dataset, its grid, its code and, where it is
-    random, the seed.
+    A baseline's state is kept by the hash of the dataset, its grid, its code, that of the split and
+    of the choice of settings, and, where it is random, the seed.
 
     Args:
         dataset: the whole one; systems see it without its test targets.
@@ -50,7 +51,7 @@ class Fitter:
         if isinstance(system, Baseline):
             return self._baseline(system, seed)
         watch = Stopwatch()
-        if not isinstance(system, Hybrid | Reranked):
+        if not isinstance(system, Joined):
             system.fit(self.known, seed)
             return watch.seconds
         earlier = sum(self.fit(parent, seed) for parent in system.parents)
@@ -64,6 +65,8 @@ class Fitter:
         identity = {
             "dataset": self.known.hash,
             **system.identity(),
+            "known by": code_hash("data.split", within="data.split"),
+            "tuned by": code_hash("evaluation.tuning", within="evaluation"),
             **({"seed": seed} if system.random else {}),
         }
         folder = self._shelf / f"{system.name}-{digest(identity)}"

@@ -11,7 +11,7 @@ from genrec_cli.evaluation.results import Kind, Result
 from genrec_cli.recommenders.base import Recommender
 from genrec_cli.recommenders.baseline import Baseline
 from genrec_cli.recommenders.genrec import GenRec
-from genrec_cli.recommenders.hybrid import Hybrid, Reranked
+from genrec_cli.recommenders.hybrid import Joined
 from genrec_cli.recommenders.systems import Maker
 
 
@@ -42,6 +42,7 @@ class Runner:
                 # A fresh one: the one before, its model with it, is let go.
                 system, cached = make(), False
                 kept = measure(system, self.keeper.exam, seed, self.fitter.fit, self.progress)
+                # Under the identity from before: a hybrid's weight has been chosen since.
                 self.keeper.keep(make(), seed, kept)
             measured.append(kept)
         parents = tuple(parent.name for parent in _parents(system))
@@ -62,7 +63,7 @@ class Runner:
 
 
 def _parents(system: Recommender) -> tuple[Recommender, ...]:
-    return system.parents if isinstance(system, Hybrid | Reranked) else ()
+    return system.parents if isinstance(system, Joined) else ()
 
 
 def _random(system: Recommender) -> bool:

@@ -17,12 +17,14 @@ def seed_groups(results: Results, runs: Mapping[str, Path]) -> list[dict[str, An
         results: of a bench.
         runs: folders of finished runs, by name.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, dict[int, str]] = {}  # of two runs of one seed the later counts
     for result in results.results:
         if result.kind == "run":
-            groups.setdefault(_alike(runs[result.system]), []).append(result.system)
+            alike, seed = _alike(runs[result.system])
+            groups.setdefault(alike, {})[seed] = result.system
     found = []
-    for systems in groups.values():
+    for group in groups.values():
+        systems = list(group.values())
         if len(systems) > 1:
             rows = [
                 {name: float(values.mean()) for name, values in results.per_user[system].items()}
@@ -32,8 +34,8 @@ def seed_groups(results: Results, runs: Mapping[str, Path]) -> list[dict[str, An
     return found
 
 
-def _alike(run: Path) -> str:
-    """What runs have in common that could stand for each other."""
-    manifest = read_run(run)
-    settings = {key: value for key, value in manifest["settings"].items() if key != "seed"}
-    return json.dumps(settings, sort_keys=True, default=str)
+def _alike(run: Path) -> tuple[str, int]:
+    """What runs have in common that could stand for each other, and the seed."""
+    settings = dict(read_run(run)["settings"])
+    seed = settings.pop("seed")
+    return json.dumps(settings, sort_keys=True, default=str), seed

@@ -4,6 +4,7 @@ Mixture: score(item) = log p(item | history) + weight * log prior(item | history
 model is one of the two, it is searched exactly under the prior.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +23,32 @@ Parent = GenRec | Baseline
 _CANDIDATES: Final = 100  # of one system, that the other orders
 
 
-class Hybrid:
+class Joined(ABC):
+    """Two systems as one, fitted one after the other.
+
+    Attributes:
+        parents: both systems.
+    """
+
+    parents: tuple[Parent, Parent]
+
+    def fit(self, dataset: Dataset, seed: int) -> None:
+        """Fit both."""
+        for parent in self.parents:
+            parent.fit(dataset, seed)
+        self.join(dataset)
+
+    def join(self, dataset: Dataset) -> None:
+        """Take what both need of a dataset, on which both have been fitted."""
+        self._counts = dataset.train_counts
+        self._places = precedence(dataset)
+
+    @abstractmethod
+    def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
+        """The k best items by both."""
+
+
+class Hybrid(Joined):
     """A system with a baseline as its prior; its name is both names with a plus between them.
 
     Args:
@@ -40,22 +66,7 @@ class Hybrid:
         self.validation: Mapping[float, float] = {}
         self.main = main
         self.prior = prior
-
-    @property
-    def parents(self) -> tuple[Parent, Parent]:
-        """Both systems."""
-        return self.main, self.prior
-
-    def fit(self, dataset: Dataset, seed: int) -> None:
-        """Fit both."""
-        for parent in self.parents:
-            parent.fit(dataset, seed)
-        self.join(dataset)
-
-    def join(self, dataset: Dataset) -> None:
-        """Take what both need of a dataset, on which both have been fitted."""
-        self._counts = dataset.train_counts
-        self._places = precedence(dataset)
+        self.parents = main, prior
 
     def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         """The k best items by both.
@@ -104,7 +115,7 @@ class Hybrid:
         return self.main.explain(histories, ranking)
 
 
-class Reranked:
+class Reranked(Joined):
     """The hundred best items of one system in the order of another; "first:second".
 
     Args:
@@ -116,27 +127,12 @@ class Reranked:
         self.name = f"{first.name}:{second.name}"
         self.first = first
         self.second = second
-
-    @property
-    def parents(self) -> tuple[Parent, Parent]:
-        """Both systems."""
-        return self.first, self.second
-
-    def fit(self, dataset: Dataset, seed: int) -> None:
-        """Fit both."""
-        for parent in self.parents:
-            parent.fit(dataset, seed)
-        self.join(dataset)
-
-    def join(self, dataset: Dataset) -> None:
-        """Take what both need of a dataset, on which both have been fitted."""
-        self._items = len(dataset.titles)
-        self._places = precedence(dataset)
+        self.parents = first, second
 
     def rank(self, histories: Sequence[Items], k: int, exclude: Sequence[Items]) -> Ranking:
         """The k best of the candidates; a language model is searched among them alone."""
         found = self.first.rank(histories, max(k, _CANDIDATES), exclude)
-        barred = _all_but(found.items, self._items)
+        barred = _all_but(found.items, len(self._places))
         if isinstance(self.second, GenRec):
             ranking = self.second.rank_each(histories, k, exclude, [barred])[0]
         else:

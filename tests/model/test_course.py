@@ -36,7 +36,7 @@ class Noise:
         self._held_out = torch.randn(40, 4, generator=generator)
 
     def lesson(self, epochs: int) -> Lesson:
-        return Lesson(self._losses, self._validate, epochs, patience=2, weight_decay=0.1)
+        return Lesson(self._losses, self._validate, epochs, patience=2)
 
     def _losses(self, epoch: int) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(epoch)

@@ -29,16 +29,14 @@ class Lesson:
         losses: of an epoch (its number is the argument): one loss for each optimiser step.
         validate: figure to improve, on validation items.
         epochs: at most.
-        patience: epochs without a better figure, after which the learning rate is lowered, and
-            after the second time training ends.
-        weight_decay: of AdamW.
+        patience: epochs without a better figure, after which the learning rate is lowered; it is
+            lowered twice, and the third time training ends.
     """
 
     losses: Callable[[int], Iterator[Tensor]]
     validate: Callable[[], float]
     epochs: int = 300
     patience: int = 5
-    weight_decay: float = 0.0
 
 
 @dataclass
@@ -65,9 +63,7 @@ class Course:
     def __init__(self, network: nn.Module, lesson: Lesson, seed: int, folder: Path | None) -> None:
         self._network, self._lesson, self._seed = network, lesson, seed
         self._file = folder / _CHECKPOINT if folder else None
-        self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=_RATE, betas=(0.9, 0.98), weight_decay=lesson.weight_decay
-        )
+        self._optimizer = torch.optim.Adam(network.parameters(), lr=_RATE, betas=(0.9, 0.98))
         self._at = _Standing()
         self._best = _copied(network)
 

@@ -16,7 +16,7 @@ class GRU4Rec(SequenceModel):
     source = (
         "Hidasi et al. 2016 (ICLR); loss: cross-entropy (Hidasi & Karatzoglou 2018, CIKM), over "
         "all items instead of those of the batch, sampled above 20,000 items; one vector an item, "
-        "read and expected; gradients through whole histories; AdamW instead of Adagrad"
+        "read and expected; gradients through whole histories; Adam instead of Adagrad"
     )
 
     def _build(self, shape: Shape) -> SequenceNetwork:

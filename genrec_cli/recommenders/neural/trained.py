@@ -78,6 +78,10 @@ class Trained(Baseline):
                 f"--exclude {self.name}",
             )
         cases = _validation_cases(dataset)
+        if len(cases) == 0:
+            self.progress.note(
+                f"{self.name}: no validation items tell which epoch is the best; the first is kept"
+            )
         lesson = Lesson(
             losses=lambda epoch: self._losses(histories, np.random.default_rng([seed, epoch])),
             validate=lambda: _ndcg(cases, self._logits),
