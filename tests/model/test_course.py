@@ -156,3 +156,17 @@ def test_a_course_that_diverges_says_so_and_keeps_the_epoch_before(tmp_path: Pat
     kept = torch.load(tmp_path / "training.pt", weights_only=True)
     assert kept["at"]["epoch"] == 2
     assert all(value.isfinite().all() for value in kept["network"].values())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 0.5])
+def test_a_damaged_checkpoint_is_told_of_with_what_to_do(tmp_path: Path, kept: float) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, kill_at=9)
+    [file] = tmp_path.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * kept)] if kept < 1 else b"no checkpoint")
+    with pytest.raises(ModelError, match="is damaged") as error:
+        trained(tmp_path)
+    assert str(file) in str(error.value.fix)
+    file.unlink()
+    assert trained(tmp_path)[1] == trained(None)[1]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Final
 
 import torch
@@ -145,7 +146,11 @@ class Course:
     def _recalled(self) -> bool:
         if self._file is None or not self._file.exists():
             return False
-        kept = torch.load(self._file, map_location="cpu", weights_only=True)
+        try:
+            kept = torch.load(self._file, map_location="cpu", weights_only=True)
+        except (EOFError, RuntimeError, UnpicklingError) as error:
+            message = f"{self._file} is damaged: {error}"
+            raise ModelError(message, f"rm '{self._file}', and training begins anew") from None
         self._at = _Standing(**kept["at"])
         self._network.load_state_dict(kept["network"])
         self._optimizer.load_state_dict(kept["optimizer"])
