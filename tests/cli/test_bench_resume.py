@@ -205,22 +205,27 @@ def test_random_systems_are_fitted_with_every_seed(once: tuple[Console, Any]) ->
 
 def test_runs_that_differ_in_their_seed_only_are_taken_together(changeable: Console) -> None:
     runs = changeable.workspace / "runs" / "sample"
-    for name, changed in (("nano-2", {"seed": 5}), ("nano-3", {"learning_rate": 0.5})):
+    others: dict[str, dict[str, float]] = {
+        "nano-2": {"seed": 5},
+        "nano-3": {"learning_rate": 0.5},
+        "nano-4": {},  # nano-1 once more: a second run of one seed says nothing about seeds
+    }
+    for name, changed in others.items():
         shutil.copytree(runs / "nano-1", runs / name)
         manifest = json.loads((runs / name / "run.json").read_text())
         assert changed.keys() <= manifest["settings"].keys()
         manifest["settings"] |= changed
         (runs / name / "run.json").write_text(json.dumps(manifest))
     said = changeable.done(
-        "bench", "--users", "8", "--systems", "nano-1,nano-2,nano-3,popularity", "--json"
+        "bench", "--users", "8", "--systems", "nano-1,nano-2,nano-3,nano-4,popularity", "--json"
     ).json
     [group] = said["seed_groups"]
-    assert group["systems"] == ["nano-1", "nano-2"]
+    assert group["systems"] == ["nano-4", "nano-2"]
     figures = {row["system"]: row for row in said["rows"]}
     for name in ("HR@10", "NDCG@10"):  # of one and the same model
         assert group[name] == pytest.approx(figures["nano-1"][name])
         assert group[f"{name}_sd"] == pytest.approx(0, abs=1e-9)
-    assert [row["seeds"] for row in said["rows"]] == [[0]] * 4
+    assert [row["seeds"] for row in said["rows"]] == [[0]] * 5
 
 
 def test_a_split_that_asks_nobody_is_refused(console: Console, tmp_path: Path) -> None:
