@@ -8,7 +8,6 @@ from genrec_cli.evaluation.earlier.benches import Bench
 # What fitting or training measured: it follows from the rest.
 _MEASURED: Final = {
     "validation",
-    "validation_NDCG@10",
     "curve",
     "plan",
     "trained",
