@@ -1,6 +1,6 @@
 """The systems of a bench: which are meant, and whether each of them can be measured at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,8 @@ from genrec_cli.recommenders.baselines import BASELINES, CLASSICAL
 from genrec_cli.recommenders.systems import Maker, find_system, parents_of, runs_of
 
 ALL: Final = "all"
+_DEFAULT: Final = ""
+_GROUPS: Final = {ALL: BASELINES, _DEFAULT: CLASSICAL}
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,10 @@ class Lineup:
         for name in self.excluded:
             find_system(name, runs, self.search)
         found: dict[str, Maker] = {}
-        for name in [part for part in self.systems or ("",) if part not in self.excluded]:
-            if name in (ALL, ""):
-                baselines = BASELINES if name == ALL else CLASSICAL
+        for name in [part for part in self.systems or (_DEFAULT,) if part not in self.excluded]:
+            if name in _GROUPS:
                 names = [
-                    *_feasible(baselines, dataset, progress),
+                    *_feasible(_GROUPS[name], dataset, progress),
                     *_fitting(runs, dataset, progress),
                 ]
             else:
@@ -68,9 +69,7 @@ class Lineup:
         return kept
 
 
-def _feasible(
-    names: Sequence[str] | Mapping[str, object], dataset: Dataset, progress: Progress
-) -> list[str]:
+def _feasible(names: Iterable[str], dataset: Dataset, progress: Progress) -> list[str]:
     """Baselines that this machine has the memory for."""
     kept = []
     for name in names:
