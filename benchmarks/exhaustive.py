@@ -29,7 +29,7 @@ from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.search import best_first
 from genrec_cli.language.run import LoadedRun, load_run
 from genrec_cli.language.serving.stepmodel import TreeModel
-from genrec_cli.recommenders.popularity import Popularity
+from genrec_cli.recommenders.counting.popularity import Popularity
 
 K: Final = 10
 TITLES_AT_ONCE: Final = 64
