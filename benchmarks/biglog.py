@@ -89,7 +89,9 @@ def _lengths(rows: int, items: int, rng: np.random.Generator) -> NDArray[np.int6
         beyond = np.minimum(beyond, items / 2)
         beyond *= (rows - LENGTH_SHORTEST * users) / beyond.sum()
     # Rounding the running sum keeps the total.
-    return LENGTH_SHORTEST + np.diff(np.rint(np.cumsum(beyond)).astype(np.int64), prepend=0)
+    ends: NDArray[np.int64] = np.rint(np.cumsum(beyond)).astype(np.int64)
+    lengths: NDArray[np.int64] = LENGTH_SHORTEST + np.diff(ends, prepend=np.int64(0))
+    return lengths
 
 
 def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -98,7 +100,8 @@ def _popularity(items: int, rng: np.random.Generator) -> NDArray[np.float64]:
     weights = np.exp(np.interp(np.log(ranks), np.log(RANKS), np.log(WEIGHTS)))
     popularity = np.empty(items)
     popularity[np.argsort(np.arange(items) * rng.lognormal(0, 1, items))] = weights
-    return popularity / popularity.sum()
+    chances: NDArray[np.float64] = popularity / popularity.sum()
+    return chances
 
 
 def _items(
@@ -131,7 +134,10 @@ def _seconds(lengths: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
     seconds += rng.integers(0, 3_600, len(seconds))
     own = rng.random(len(seconds)) >= SAME_SECOND
     own[np.cumsum(lengths) - lengths] = True
-    return seconds[np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))]
+    shared: NDArray[np.int64] = seconds[
+        np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))
+    ]
+    return shared
 
 
 def _shuffled(
@@ -140,9 +146,9 @@ def _shuffled(
     """The rows in random order: dealt out to files at random, each then shuffled in memory."""
     piles = [Path(scratch) / str(number) for number in range(-(-rows // CHUNK))]
     for chunk in chunks:
-        pile = rng.integers(0, len(piles), len(chunk))
-        dealt = chunk[np.argsort(pile)]
-        ends = np.cumsum(np.bincount(pile, minlength=len(piles)))
+        number = rng.integers(0, len(piles), len(chunk))
+        dealt = chunk[np.argsort(number)]
+        ends = np.cumsum(np.bincount(number, minlength=len(piles)))
         for path, part in zip(piles, np.split(dealt, ends[:-1]), strict=True):
             with path.open("ab") as file:
                 part.tofile(file)

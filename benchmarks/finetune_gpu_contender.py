@@ -24,11 +24,12 @@ from genrec_cli.language.backbones.adapt import prepared
 from genrec_cli.language.backbones.nano import train_tokenizer
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place, best_place, hardware
+from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.memory import is_out_of_memory
 from genrec_cli.language.reporting import Speed
 from genrec_cli.language.team import Team
 from genrec_cli.language.templates import texts_of
-from genrec_cli.language.trainer import Lesson, PackTrainer
+from genrec_cli.language.trainer import PackTrainer
 from genrec_cli.presets import PRESETS
 
 WARM_UP = 2  # steps before those that are measured
@@ -147,7 +148,7 @@ def genrec(model: Any, task: Task) -> dict[str, Any]:
     trainer = PackTrainer(model=model, args=arguments, train_dataset=task.corpus.training)
     speed = Speed()
     most = task.given.micro * task.given.length
-    trainer.prepare(Lesson(task.corpus, settings, most, lambda *_: {}), speed)
+    trainer.prepare(Lesson(task.corpus, settings, most, lambda *_: {}), speed, print)
     figures = _run(trainer, lambda: Counts(speed.tokens, speed.targets), task.given.steps)
     return {**figures, "micro_batch_tokens": trainer.micro_batch_tokens}
 

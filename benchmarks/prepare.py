@@ -192,7 +192,7 @@ def one_run(contender: Contender, folder: Path, *, watch: bool, check: bool) -> 
 
 def summary(ran: list[Contender]) -> list[dict[str, Any]]:
     """A row a contender: median, least and most, and ratios of medians."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in ran:
         seconds = [run.seconds for run in one.runs]
         rows.append(
