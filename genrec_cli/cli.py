@@ -90,11 +90,20 @@ class Quantize(StrEnum):
     int8 = "int8"
 
 
+class MethodName(StrEnum):
+    """The generative recommenders that can be trained."""
+
+    genrec = "genrec"
+    p5 = "p5"
+    masked = "masked"
+
+
 class ObjectiveName(StrEnum):
     """What a model is trained to write."""
 
     next_title = "next-title"
     paper = "paper"
+    masked = "masked"
 
 
 class SearchName(StrEnum):
@@ -360,13 +369,16 @@ def prepare(
 def finetune(
     *,
     dataset: DatasetOption = None,
+    method: Annotated[
+        MethodName | None, typer.Option(help="What is trained; default: genrec.")
+    ] = None,
     base_model: Annotated[
         str | None,
         typer.Option(help="nano, smollm2, llama-7b, …, a hub id, a folder or a .gguf file."),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Settings: nano, cpu, 24gb, demo, paper; default: by base model."),
+        typer.Option(help="Settings: nano, cpu, 24gb, demo, paper, …; default: by base model."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     quantize: Annotated[Quantize | None, typer.Option(help="Bits of the frozen weights.")] = None,
@@ -426,6 +438,7 @@ def finetune(
         from genrec_cli.language.job import Request
 
         flags = {
+            "method": method.value if method else None,
             "base_model": base_model,
             "quantize": quantize.value if quantize else None,
             "epochs": epochs,

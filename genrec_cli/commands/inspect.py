@@ -14,6 +14,7 @@ from genrec_cli.core.progress import SILENT, Progress
 from genrec_cli.core.settings import FinetuneSettings, Layer, resolve
 from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, read_json
 from genrec_cli.data.dataset import load_dataset
+from genrec_cli.language.arguments import planned_steps
 from genrec_cli.language.backbones.adapt import require_trainable
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source
@@ -197,7 +198,9 @@ def _draws(
     before = request.epoch - 1
     if not request.users:
         windows = len(corpus.training)
-        order = EndlessOrder(windows, request.epoch * windows, job.settings.seed)
+        steps = planned_steps(windows, job.settings)
+        masked = job.settings.masked_steps(steps) * job.settings.batch_size
+        order = EndlessOrder(windows, request.epoch * windows, job.settings.seed, masked)
         begin = before * windows
         return list(islice(order, begin, begin + request.examples))
     draws: list[Draw] = []

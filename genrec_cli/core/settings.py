@@ -24,7 +24,9 @@ Repeats = Literal["keep", "first", "last"]
 SplitRule = Literal["leave-one-out", "global-time"]
 SearchMethod = Literal["exact", "beam", "free"]
 Normaliser = Literal["catalog", "vocabulary"]
-Objective = Literal["next-title", "paper"]
+Method = Literal["genrec", "p5", "masked"]
+ItemWords = Literal["auto", "titles", "random", "sequential", "collaborative", "independent"]
+Objective = Literal["next-title", "paper", "masked"]
 Targets = Literal["all", "last"]
 Checkpointing = Literal["auto", "on", "off"]
 Optimizer = Literal["auto", "adamw", "adamw-8bit"]
@@ -70,6 +72,8 @@ class PrepareSettings(Settings):
 class FinetuneSettings(Settings):
     """How a model is trained; the defaults suit a pretrained LLaMA with LoRA."""
 
+    method: Method = "genrec"
+    """A LLaMA that goes on with a list, or an encoder-decoder: P5's tasks, or a masked sequence."""
     base_model: str = "auto"
     """A short name, a hub id, a folder or a .gguf file; auto: the best that this machine fits."""
     quantize: Quantization = "none"
@@ -86,8 +90,10 @@ class FinetuneSettings(Settings):
     """Names of the modules that get an adapter, or all-linear."""
     instruction: str = DEFAULT_INSTRUCTION
     """The line before the history; it is saved with the run, so serving reads the same."""
+    items: ItemWords = "auto"
+    """Write items by title, or as ids of one kind; auto: titles with genrec, else random ids."""
     objective: Objective = "next-title"
-    """Write the next title after a list of titles, or, one a prompt, after the paper's."""
+    """Of genrec: the next title of a list; one a prompt, as the paper does; or hidden ones first."""
     targets: Targets = "all"
     """Predict every title of a window, or only its last, with a window for each; paper: last."""
     targets_per_user: Annotated[int, Field(ge=1)] | None = None
@@ -99,7 +105,16 @@ class FinetuneSettings(Settings):
     catalog_head: bool = True
     """Compute only logits of tokens that the trie allows; false: all of them, then mask them."""
     mask_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of masked-item prediction, an auxiliary loss; 0 leaves it out."""
+    """Weight of masked-item prediction, an auxiliary loss of genrec; 0 leaves it out."""
+    pretraining: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of the steps that masked-item prediction takes first, where it is a stage at all."""
+    task_weights: Mapping[Literal["sequential", "direct"], Annotated[float, Field(ge=0)]] = {
+        "sequential": 1.0,
+        "direct": 0.1,
+    }
+    """How often p5 trains each task: after a history, or for a user without one."""
+    whole_words: bool = True
+    """Embed the word that a token is of, beside the token: its place (p5), or its id (masked)."""
     max_length: Annotated[int, Field(ge=16)] = 512
     """Tokens in one window of history; older titles fall off, a target is never cut."""
     epochs: Annotated[float, Field(gt=0)] = 3
@@ -134,6 +149,20 @@ class FinetuneSettings(Settings):
     """Trackers: tensorboard, wandb, mlflow, trackio; auto: TensorBoard if installed; none."""
     seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether masked-item prediction comes before what is asked for."""
+        return self.method == "masked" or (self.method, self.objective) == ("genrec", "masked")
+
+    @property
+    def hides_titles(self) -> bool:
+        """Whether a decoder is trained on hidden titles, too."""
+        return self.method == "genrec" and (self.mask_weight > 0 or self.objective == "masked")
+
+    def masked_steps(self, steps: int) -> int:
+        """Of so many optimiser steps the first ones, which predict nothing but hidden items."""
+        return round(self.pretraining * steps) if self.staged else 0
 
     @property
     def all_logits(self) -> bool:

@@ -88,7 +88,7 @@ def _legend(report: "InspectReport", brackets: bool, by_trie: bool) -> Iterator[
 def _heading(shown: "Shown", report: "InspectReport", by_trie: bool) -> Iterator[Text]:
     example = shown.example
     what = "hidden titles" if example.masked else "next titles"
-    if example.masked:
+    if example.masked and report.job.settings.mask_weight:
         what += f", weight {report.job.settings.mask_weight:g}"
     head = Text(f"User {shown.user_id}, window {shown.window} of {shown.windows}", style="bold")
     yield head.append(f": {what}", "not bold")
@@ -174,7 +174,7 @@ def _corpus(report: "InspectReport") -> Iterator[RenderableType]:
     yield Text("The corpus, in one epoch", style="bold")
     longer = f"{figures.users_with_longer_history:,} users' titles take more than a window"
     rows = {
-        "windows": f"{figures.windows:,}" + (", each written twice" if _masks(report) else ""),
+        "windows": f"{figures.windows:,}" + (", each written twice" if report.job.settings.mask_weight else ""),
         "targets": f"{figures.targets:,}",
         "tokens": f"{figures.tokens:,}",
         "users": f"{figures.users_trained_on:,} of {figures.users:,}",
@@ -187,7 +187,3 @@ def _corpus(report: "InspectReport") -> Iterator[RenderableType]:
         name = "" if place else "longest titles"
         table.add_row("", name, Text(f"{title.tokens} tokens  {title.title}"))
     yield table
-
-
-def _masks(report: "InspectReport") -> bool:
-    return report.job.settings.mask_weight > 0

@@ -57,7 +57,7 @@ def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettin
     # Windows must fit with every wording.
     tightest = min(encoders, key=lambda encoder: encoder.room)
     windows = training_windows(dataset, tightest, settings)
-    masking = Masking.of(tokenizer) if settings.mask_weight else None
+    masking = Masking.of(tokenizer) if settings.hides_titles else None
     rows = sample_rows(dataset, "validation", settings.validation_users, settings.seed)
     cases = held_out(dataset, "validation", rows)
     if not windows:
@@ -74,7 +74,9 @@ def make_corpus(dataset: Dataset, tokenizer: Tokenizer, settings: FinetuneSettin
     return Corpus(
         encoder=encoders[0],
         trie=trie,
-        training=TrainingExamples(windows, writers, settings.seed, masking),
+        training=TrainingExamples(
+            windows, writers, settings.seed, masking, both=settings.mask_weight > 0
+        ),
         cases=cases,
         validation=[writers[0].next_titles(w) for w in held_out_windows(cases, encoders[0])],
     )

@@ -85,7 +85,8 @@ class TrainingExamples(torch.utils.data.Dataset[list[Example]]):
         windows: what to write.
         writers: one for each wording of the prompt; a draw takes one of them.
         seed: of what a draw chooses.
-        masking: how titles are hidden in a second example of each window; None: in none.
+        masking: how titles are hidden; None: in no window.
+        both: whether every window is written twice, for next titles and for hidden ones.
     """
 
     def __init__(
@@ -94,10 +95,13 @@ class TrainingExamples(torch.utils.data.Dataset[list[Example]]):
         writers: Sequence[Writer],
         seed: int = 0,
         masking: Masking | None = None,
+        *,
+        both: bool = True,
     ) -> None:
         self.windows = windows
         self.writers = writers
         self.masking = masking
+        self.texts = 2 if both and masking is not None else 1
         self._seed = seed
         encoder = writers[0].encoder
         around = encoder.max_length - encoder.room
@@ -109,12 +113,12 @@ class TrainingExamples(torch.utils.data.Dataset[list[Example]]):
 
     def __getitem__(self, draw: Draw) -> list[Example]:
         window = self.windows[draw.window]
-        rng = np.random.default_rng([self._seed, *draw])
+        rng = np.random.default_rng([self._seed, draw.epoch, draw.window])
         writer = self.writers[int(rng.integers(len(self.writers)))]
-        example = writer.next_titles(window)
-        if self.masking is None:
-            return [example]
-        return [example, writer.hidden_titles(window, self.masking, rng)]
+        examples = [] if draw.masked else [writer.next_titles(window)]
+        if self.masking is not None and (draw.masked or self.texts == 2):
+            examples.append(writer.hidden_titles(window, self.masking, rng))
+        return examples
 
     @property
     def targets(self) -> int:
@@ -124,4 +128,4 @@ class TrainingExamples(torch.utils.data.Dataset[list[Example]]):
     @property
     def tokens(self) -> int:
         """Tokens read in one epoch, about; hidden titles make a second text of a like length."""
-        return int(self.token_counts.sum()) * (1 if self.masking is None else 2)
+        return int(self.token_counts.sum()) * self.texts

@@ -13,10 +13,12 @@ class Draw(NamedTuple):
     Attributes:
         epoch: how often every window has been drawn before.
         window: its number.
+        masked: whether only hidden items of it are predicted.
     """
 
     epoch: int
     window: int
+    masked: bool = False
 
 
 class EndlessOrder(torch.utils.data.Sampler[Draw]):
@@ -30,12 +32,14 @@ class EndlessOrder(torch.utils.data.Sampler[Draw]):
         windows: how many there are.
         draws: how many are drawn.
         seed: of the shuffling.
+        masked: how many of the first draws are for masked-item prediction alone.
     """
 
-    def __init__(self, windows: int, draws: int, seed: int) -> None:
+    def __init__(self, windows: int, draws: int, seed: int, masked: int = 0) -> None:
         self._windows = windows
         self._draws = draws
         self._seed = seed
+        self._masked = masked
 
     def __len__(self) -> int:
         return self._draws
@@ -45,6 +49,8 @@ class EndlessOrder(torch.utils.data.Sampler[Draw]):
         epoch = 0
         while left > 0:
             order = np.random.default_rng([self._seed, epoch]).permutation(self._windows)
-            yield from (Draw(epoch, int(window)) for window in order[:left])
+            drawn = self._draws - left
+            for place, window in enumerate(order[:left], start=drawn):
+                yield Draw(epoch, int(window), place < self._masked)
             left -= self._windows
             epoch += 1

@@ -31,10 +31,12 @@ def prompts_of(settings: FinetuneSettings) -> list[Prompt]:
     """The prompts that a run is trained on; serving takes the first."""
     if settings.objective == "paper":
         return [Prompt(f"Instruction: {w}\nInput:\n", "Output:\n") for w in PAPER_WORDINGS]
-    return [Prompt(f"{settings.instruction}\n")]
+    # A model of hidden titles alone is asked for one that is hidden at the end.
+    alone = settings.objective == "masked" and settings.pretraining == 1
+    return [Prompt(f"{settings.instruction}\n", HIDDEN + ANSWERS if alone else "")]
 
 
 def texts_of(settings: FinetuneSettings) -> list[str]:
     """All text around titles that a tokenizer of one's own should know."""
     texts = [text for prompt in prompts_of(settings) for text in (prompt.before, prompt.after)]
-    return [*texts, *((HIDDEN, ANSWERS) if settings.mask_weight else ())]
+    return [*texts, *((HIDDEN, ANSWERS) if settings.hides_titles else ())]

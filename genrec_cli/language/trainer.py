@@ -42,11 +42,13 @@ class PackTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches on the CPU, where they are cut; each process gets its share of every one."""
         size = self._train_batch_size
-        draws = self.args.max_steps * size * self.lesson.team.size
+        windows, together = len(self.lesson.corpus.training), size * self.lesson.team.size
+        masked = self.lesson.settings.masked_steps(self.args.max_steps) * together
+        draws = self.args.max_steps * together
         loader: Any = DataLoader(
             self.lesson.corpus.training,
             batch_size=size,
-            sampler=EndlessOrder(len(self.lesson.corpus.training), draws, self.args.seed),
+            sampler=EndlessOrder(windows, draws, self.args.seed, masked),
             collate_fn=join,
         )
         shared: DataLoader[Any] = self.accelerator.prepare_data_loader(
@@ -129,7 +131,7 @@ class PackTrainer(Trainer):
         counts = Counts(*(round(count) for count in team.summed(mine)))
         self.speed.targets += counts.next
         self.speed.tokens += round(team.summed([len(inputs["tokens"])])[0])
-        batch = weighed(inputs, counts, self.lesson.settings.mask_weight)
+        batch = weighed(inputs, counts, self.lesson.settings.mask_weight or 1.0)
         # DDP takes the mean over processes; what is wanted is the sum.
         return {**batch, "weights": batch["weights"] * team.size}
 

@@ -38,9 +38,9 @@ def training_windows(
     """Windows over the training parts; each item that is a target is so exactly once an epoch.
 
     Targets are all items after the first `context_titles`, or the newest `targets_per_user`.
-    Behind a tail, such as the paper's "Output:", there is room for one: serving asks for one there.
+    Behind the paper's "Output:" there is room for one: serving asks for one there.
     """
-    alone = settings.targets == "last" or len(encoder.tail) > 0
+    alone = settings.targets == "last" or settings.objective == "paper"
     cut = prompt_windows if alone else split_windows
     windows: list[Window] = []
     for row in range(len(dataset.user_ids)):

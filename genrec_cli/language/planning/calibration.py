@@ -128,7 +128,7 @@ def _sample(corpus: Corpus, tokens: int, settings: FinetuneSettings) -> Pack:
         drawn.append(examples)
         total += size
     batch = join(drawn)
-    batch = weighed(batch, Counts.of(batch), settings.mask_weight)
+    batch = weighed(batch, Counts.of(batch), settings.mask_weight or 1.0)
     return next(micro_batches(batch, 2 * total * len(drawn), packing=settings.packing))
 
 

@@ -30,8 +30,7 @@ def choose_micro_batch(
 
     longest = estimate.longest(settings)
     training = estimate.corpus.training
-    texts = 1 if training.masking is None else 2
-    batch = settings.batch_size * texts * longest // estimate.devices
+    batch = settings.batch_size * training.texts * longest // estimate.devices
     most = max(longest, min(_MOST_TOKENS[estimate.place.device.type], batch))
     given = settings.micro_batch_tokens
     checkpointing = settings.gradient_checkpointing == "on"
