@@ -44,6 +44,40 @@ class Audit:
         return {**self.figures, "findings": [asdict(finding) for finding in self.findings]}
 
 
+@dataclass(frozen=True)
+class NextId:
+    """How a recommender does that knows nothing but one rule: next comes the next number.
+
+    Attributes:
+        hits: HR@1 of guessing the item whose number is one above the history's highest.
+        items: how many could be guessed.
+    """
+
+    hits: float
+    items: int
+
+    @property
+    def chance(self) -> float:
+        """HR@1 of any one guess."""
+        return 1 / max(1, self.items)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the rule is right too often for numbers that mean nothing."""
+        return self.hits > max(_SUSPICIOUS, 10 * self.chance)
+
+    @property
+    def meaning(self) -> str:
+        """A sentence on what it does to results."""
+        guess = "HR@1 of guessing the item behind the history's highest id"
+        verdict = (
+            "ids give answers away, and a model that reads them can cheat."
+            if self.leaks
+            else "ids do not give answers away."
+        )
+        return f"{guess} ({self.chance:.3%} by chance): {verdict}"
+
+
 def audit(made: Made, settings: PrepareSettings, unit: TimeUnit) -> Audit:
     """Look at a dataset through what was counted while it was made.
 
@@ -146,16 +180,9 @@ def _repeats(counted: Tally) -> _Part:
 
 
 def _next_id(counted: Tally) -> _Part:
-    hits, chance = _share(counted.next_id, counted.tests), 1 / max(1, len(counted.total))
-    leaks = hits > max(_SUSPICIOUS, 10 * chance)
-    guess = f"HR@1 of guessing the item behind the history's highest id ({chance:.3%} by chance)"
-    meaning = (
-        f"{guess}: ids give answers away, and a model that reads them can cheat."
-        if leaks
-        else f"{guess}: ids do not give answers away."
-    )
-    finding = Finding("hits of the next id", f"{hits:.2%}", meaning, leaks)
-    return "next_id", {"hr@1": hits, "chance": round(chance, 6)}, finding
+    found = NextId(_share(counted.next_id, counted.tests), len(counted.total))
+    finding = Finding("hits of the next id", f"{found.hits:.2%}", found.meaning, found.leaks)
+    return "next_id", {"hr@1": found.hits, "chance": round(found.chance, 6)}, finding
 
 
 def _titles(made: Made) -> _Part:
