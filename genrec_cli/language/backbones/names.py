@@ -23,8 +23,14 @@ HUB_NAMES: Final = {
     "llama-3.1-8b": "meta-llama/Llama-3.1-8B",
     "llama-3.2-1b": "meta-llama/Llama-3.2-1B",
     "llama-3.2-3b": "meta-llama/Llama-3.2-3B",
+    "t5-small": "google-t5/t5-small",
+    "t5-base": "google-t5/t5-base",
+    "flan-t5-base": "google/flan-t5-base",
+    "bart-base": "facebook/bart-base",
 }
-SHORT_NAMES: Final = ("nano", *HUB_NAMES)
+NANO_PAIRS: Final = ("nano-t5", "nano-bart")
+"""Encoder-decoders that are built, as nano is."""
+SHORT_NAMES: Final = ("nano", *NANO_PAIRS, *HUB_NAMES)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Source:
     Attributes:
         name: what the user asked for.
         kind: how it is loaded.
-        location: hub id, folder or file; empty for nano, which is built.
+        location: hub id, folder or file; empty for those that are built (nano, nano-t5, nano-bart).
         revision: commit of a hub model; None: the newest, for what is not a hub model: nothing.
     """
 
@@ -50,7 +56,7 @@ def find_source(name: str) -> Source:
     Raises:
         ModelError: it is none of these; the nearest short names are offered.
     """
-    if name == "nano":
+    if name == "nano" or name in NANO_PAIRS:
         return Source(name, "nano", "")
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
