@@ -9,6 +9,7 @@ from rich.text import Text
 from genrec_cli.commands.bench import BenchReport
 from genrec_cli.display.tables import short, titled_table
 from genrec_cli.evaluation.evidence.comparison import LEVEL
+from genrec_cli.evaluation.summaries.content import LEAKS, mark_of
 
 _Row = Mapping[str, Any]
 
@@ -31,7 +32,7 @@ def benched(report: BenchReport) -> RenderableType:
     best = {metric: max(row[metric] for row in rows) for metric in metrics}
     for row in rows:
         table.add_row(
-            Text(row["system"]),
+            Text(row["system"]).append(mark_of(row), "bold yellow"),
             *(_figure(row[name], bold=row[name] == best[name]) for name in metrics),
             Text(_interval(row[f"{primary}_ci"]), style="dim"),
             *([_difference(tests.get(row["system"]))] if tests else []),
@@ -39,7 +40,8 @@ def benched(report: BenchReport) -> RenderableType:
             Text(f"{row['fit_seconds']:.0f}+{row['rank_seconds']:.0f}"),
         )
     notes = Text("\n".join([*_protocol(protocol, primary), *_evidence(manifest)]), style="dim")
-    return Group(table, notes, Text(f"written to {report.folder}; look at its report.html"))
+    leaks = [Text(f"{LEAKS}.", style="bold yellow")] if any(map(mark_of, rows)) else []
+    return Group(table, *leaks, notes, Text(f"written to {report.folder}; look at its report.html"))
 
 
 def _shares(rows: Sequence[_Row], cutoffs: Sequence[int]) -> list[str]:

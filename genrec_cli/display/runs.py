@@ -8,13 +8,14 @@ from rich.text import Text
 
 from genrec_cli.commands.runs import Entry, RunReport, RunsReport
 from genrec_cli.display.tables import titled_table
+from genrec_cli.language.record import as_written
 
 _NOTHING: Final = "–"
 _STATES: Final[Mapping[str | None, str]] = {"changed": "changed since", "gone": "no longer there"}
 
 
 def listed(report: RunsReport) -> RenderableType:
-    """One row a run, two lines each; below, what could not be read."""
+    """One row a run, three lines each; below, what could not be read."""
     if not report.entries:
         return Text(f"no runs in {report.root}; next: genrec finetune")
     heads = ("trained on", "finished", "validation", "test, newest bench", "bench")
@@ -35,7 +36,9 @@ def shown(report: RunReport) -> RenderableType:
     about = titled_table(f"Run {record.name}", "what", "value", right=False)
     rows: dict[str, Text] = {
         "dataset": _dataset(report.entry),
-        "model, objective": Text(_model(report.entry)),
+        "model": Text(_model(report.entry)),
+        "method, items": _method(report.entry),
+        **_item_ids(report.entry),
         "trained on": _trained(report.entry),
         "when": _finished(report.entry),
         "untrained": Text(", ".join(_figures(record.value("trained", "before") or {}))),
@@ -74,6 +77,7 @@ def _cells(entry: Entry) -> list[Text]:
         damaged = Text("damaged", style="bold red")
         return [name.append(f"\n{record.dataset}", "not bold dim"), Text(), damaged]
     name.append("\n").append_text(_dataset(entry)).append(f", {_model(entry)}", "not bold dim")
+    name.append("\n").append_text(_method(entry))
     return [name, _trained(entry), _finished(entry), _validation(entry), *_test(entry)]
 
 
@@ -85,9 +89,26 @@ def _dataset(entry: Entry) -> Text:
 
 
 def _model(entry: Entry) -> str:
+    return str(entry.record.value("base", "name"))
+
+
+def _method(entry: Entry) -> Text:
+    """The method, and how items are written, with a warning where that gives answers away."""
     record = entry.record
-    words = record.value("base", "name"), record.value("settings", "objective")
-    return ", ".join(str(word) for word in words if word is not None)
+    method = [record.method, record.value("settings", "objective")]
+    known = method if record.method == "genrec" else method[:1]  # others have no objectives
+    words = [*(str(word) for word in known if word), as_written(str(record.items))]
+    text = Text(", ".join(words), style="not bold dim")
+    return text if record.leak is None else text.append(" (leaky)", "yellow not dim")
+
+
+def _item_ids(entry: Entry) -> dict[str, Text]:
+    """What was found of its ids, if it writes any and that is known."""
+    record = entry.record
+    if record.leak is not None:
+        return {"item ids": Text(record.leak, style="yellow")}
+    meaning = record.value("item_ids", "meaning")
+    return {} if meaning is None else {"item ids": Text(str(meaning))}
 
 
 def _trained(entry: Entry) -> Text:

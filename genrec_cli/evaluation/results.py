@@ -17,10 +17,12 @@ from genrec_cli.evaluation.evidence.seeds import over_seeds
 from genrec_cli.evaluation.evidence.slices import slice_figures, slices_of, tied_targets
 from genrec_cli.evaluation.metrics import METRICS, Figures, Placement
 from genrec_cli.evaluation.protocol import Exam, Measured
+from genrec_cli.language.record import leak_of
 
 Kind = Literal["baseline", "run", "hybrid"]
 
 _SLICED: Final = ("HR", "NDCG")
+_PARTS: Final = ("main", "prior", "first", "second")  # of two systems as one
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def row(result: Result, of: Results) -> dict[str, Any]:
         "kind": result.kind,
         "parents": list(result.parents),
         "users": len(of.exam.cases),
+        **({"leaky_ids": True} if leak_in(_described(result)) else {}),
     }
     for name, own in values.items():
         found[name], found[f"{name}_ci"] = float(own.mean()), list(intervals[name])
@@ -200,6 +203,19 @@ def _mean(result: Result, name: str) -> float:
 def _described(result: Result) -> dict[str, Any]:
     """What a system says of itself, by its first seed."""
     return dict(result.measured[0].description)
+
+
+def leak_in(described: Mapping[str, Any]) -> str | None:
+    """What gives answers away in the item ids that a system reads, or a part of it does.
+
+    Args:
+        described: what the system says of itself.
+
+    Returns:
+        A sentence; None: nothing that is known.
+    """
+    parts = [described[part] for part in _PARTS if part in described]
+    return next(filter(None, [leak_of(described), *map(leak_in, parts)]), None)
 
 
 def _named(items: NDArray[np.int32], item_ids: Sequence[str]) -> pa.Array:

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from genrec_cli.core.errors import WorkspaceError
+from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, read_json
 from genrec_cli.language.metrics_log import METRICS_FILE, MetricsLog
 
 # `language.job` writes it under this name; to import that takes seconds.
 SETTINGS_FILE: Final = "settings.json"
+
+LEAKY_KIND: Final = "sequential"  # of item ids: leaky by construction, whatever a dataset shows
+IN_ORDER: Final = (
+    "Ids are numbered in order of appearance: the number behind the history's highest is likely "
+    "the answer."
+)
 
 State = Literal["finished", "unfinished", "damaged"]
 
@@ -46,6 +53,21 @@ class RunRecord:
     def created(self) -> str:
         """When it was finished, or begun; empty if damaged."""
         return str(self.manifest.get("created", ""))
+
+    @property
+    def method(self) -> str | None:
+        """As the setting `method`; None if damaged."""
+        return method_of(self.manifest) if self.manifest else None
+
+    @property
+    def items(self) -> str | None:
+        """How items are written, as the setting `items`, decided; None if damaged."""
+        return item_words_of(self.manifest) if self.manifest else None
+
+    @property
+    def leak(self) -> str | None:
+        """What gives answers away in its item ids, as a sentence; None: nothing known."""
+        return leak_of(self.manifest)
 
     @property
     def steps(self) -> float | None:
@@ -105,6 +127,48 @@ class RunRecord:
         except ValueError:  # a damaged line: nothing is known of its progress
             return []
         return [line for line in lines if isinstance(line.get("step"), int)]
+
+
+def method_of(manifest: Mapping[str, Any]) -> str:
+    """The method of a run; older ones know only genrec."""
+    return _choices(manifest).method
+
+
+def item_words_of(manifest: Mapping[str, Any]) -> str:
+    """How a run writes items, as the setting `items`, decided; older ones write titles."""
+    return _choices(manifest).item_words
+
+
+def as_written(items: str) -> str:
+    """How items are written, for people.
+
+    Example:
+        >>> as_written("titles"), as_written("random")
+        ('titles', 'random ids')
+    """
+    return items if items == "titles" else f"{items} ids"
+
+
+def leak_of(manifest: Mapping[str, Any]) -> str | None:
+    """What gives held-out items away in the ids that a run writes, as a sentence.
+
+    Args:
+        manifest: `run.json`, or `settings.json`, which has not measured its ids.
+
+    Returns:
+        None where nothing is known to; ids of the kind sequential always do.
+    """
+    found = manifest.get("item_ids")
+    if isinstance(found, dict) and found.get("leaks"):
+        return str(found.get("meaning"))
+    return IN_ORDER if item_words_of(manifest) == LEAKY_KIND else None
+
+
+def _choices(manifest: Mapping[str, Any]) -> FinetuneSettings:
+    """Method and items alone: the other settings may be those of another version."""
+    settings = manifest.get("settings") or {}
+    known = {key: settings[key] for key in ("method", "items") if key in settings}
+    return FinetuneSettings.model_construct(**known)
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -88,6 +88,9 @@ def test_a_finished_run_says_what_it_saw_and_reached(made: Console) -> None:
         "fault": None,
         "created": day(3),
         "base_model": "nano",
+        "method": "genrec",
+        "items": "titles",
+        "leaky_ids": False,
         "objective": "paper",
         "steps": 150,
         "epochs": 1.5,
@@ -99,6 +102,40 @@ def test_a_finished_run_says_what_it_saw_and_reached(made: Console) -> None:
     out = made.done("runs", "--dataset", "toys").out
     for part in ("1.50 epochs, 150 steps", "7,500 targets", "1.5 h", "NDCG@10 .1250", "loss 6.500"):
         assert part in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, ("genrec", "titles", False)),
+        ({"method": "p5", "items": "auto"}, ("p5", "random", False)),
+        ({"method": "masked", "items": "sequential"}, ("masked", "sequential", True)),
+    ],
+)
+def test_method_and_items_are_told_before_a_run_is_finished(
+    made: Console, settings: dict[str, str], told: tuple[str, str, bool]
+) -> None:
+    unfinished = begun("toys", day(2))
+    unfinished["settings"] |= settings
+    write(run_folder(made, "nano-1") / "settings.json", unfinished)
+    entry = listed(made)["nano-1"]
+    assert (entry["method"], entry["items"], entry["leaky_ids"]) == told
+    assert ("(leaky)" in made.done("runs", "--dataset", "toys").out) == told[2]
+
+
+def test_the_list_and_the_run_show_what_its_ids_do(made: Console) -> None:
+    ids = {"kind": "random", "next_id_hits": 0.0, "leaks": False, "meaning": "They say nothing."}
+    run = finished("toys", day(3)) | {"item_ids": ids}
+    run["settings"] |= {"method": "p5", "items": "random"}
+    write(run_folder(made, "nano-2") / "run.json", run)
+    out = made.done("runs").out
+    assert "p5, random ids" in out
+    assert "genrec, paper, titles" in out  # of the other runs
+    assert "leaky" not in out
+    assert "They say nothing." in made.done("runs", "nano-2").out
+    assert made.done("runs", "nano-2", "--json").json["item_ids"] == ids
+    write(run_folder(made, "nano-2") / "run.json", run | {"item_ids": {**ids, "leaks": True}})
+    assert "p5, random ids (leaky)" in made.done("runs").out
 
 
 def test_an_unfinished_run_is_marked_and_says_how_far_it_came(made: Console) -> None:

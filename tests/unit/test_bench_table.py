@@ -163,6 +163,16 @@ def test_shares_of_a_list_are_shown_where_they_are_not_whole() -> None:
     assert "valid@10" not in heads
 
 
+def test_leaky_ids_are_marked_behind_the_name_and_explained_below() -> None:
+    manifest = manifest_of(TWO)
+    assert "‡" not in "\n".join(shown(manifest))
+    manifest["rows"][0]["leaky_ids"] = True
+    lines = shown(manifest)
+    assert cells(lines, "popularity")[0] == "popularity‡"
+    assert cells(lines, "rules")[0] == "rules"
+    assert "‡ reads item ids that give answers away" in "\n".join(lines)
+
+
 def test_runs_of_several_seeds_are_told_together() -> None:
     group = {"systems": ["nano-1", "nano-2"], "NDCG@10": 0.0642, "NDCG@10_sd": 0.0011}
     text = " ".join(" ".join(shown(manifest_of(TWO, seed_groups=[group]))).split())

@@ -15,7 +15,7 @@ from genrec_cli.core.settings import ItemWords
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import bounds
 from genrec_cli.language.itemwords.clusters import LARGEST, cluster_paths
-from genrec_cli.language.itemwords.leak import next_id, next_id_hits
+from genrec_cli.language.itemwords.leak import item_ids, next_id, next_id_hits
 from genrec_cli.language.itemwords.words import item_words, user_words
 
 KINDS: list[ItemWords] = [kind for kind in get_args(ItemWords) if kind != "auto"]
@@ -109,6 +109,42 @@ def test_sequential_ids_leak_where_random_ones_do_not() -> None:
     assert told is not None
     assert (told.hits < 0.01, told.leaks) == (True, False)
     assert "do not give answers away" in told.meaning
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "leaks"),
+    [
+        ("random", True, False),
+        ("sequential", True, True),
+        ("collaborative", False, False),
+        ("independent", False, False),
+    ],
+)
+def test_ids_are_judged_by_their_figure_if_there_is_one(
+    kind: ItemWords, asked: bool, leaks: bool
+) -> None:
+    order = np.random.default_rng(0).permutation(500)
+    dataset = dataset_of(order.reshape(100, 5).tolist())
+    words = item_words(dataset, kind, 0)
+    found = item_ids(dataset, kind, words)
+    assert (found.kind, found.leaks) == (kind, leaks)
+    assert found.next_id_hits == next_id_hits(dataset, words)
+    assert (found.next_id_hits is not None) == asked
+
+
+def test_sequential_ids_leak_by_construction_whatever_the_figure() -> None:
+    dataset = dataset_of([[0, 1, 2, 3], [3, 0, 1, 2]])  # nobody goes on behind the highest number
+    found = item_ids(dataset, "sequential", ["item_4", "item_3", "item_2", "item_1"])
+    assert (found.next_id_hits, found.leaks) == (0.0, True)
+    assert "0.00% of validation items" in found.meaning
+
+
+def test_numbers_that_give_answers_away_leak_whatever_they_are_called() -> None:
+    order = np.random.default_rng(0).permutation(500)
+    dataset = dataset_of(order.reshape(100, 5).tolist())
+    found = item_ids(dataset, "random", item_words(dataset, "sequential", 0))
+    assert (found.next_id_hits, found.leaks) == (1.0, True)
+    assert found.meaning.startswith("100.00% HR@1 of guessing the item behind")
 
 
 @given(SEQUENCES.filter(lambda sequences: any(len(s) > 2 for s in sequences)), st.integers(0, 50))

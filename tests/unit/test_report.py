@@ -9,7 +9,7 @@ import pytest
 from made_report import NDCG, bench, card
 
 from genrec_cli.evaluation.report.contents import Contents, Witness
-from genrec_cli.evaluation.report.makings import systems
+from genrec_cli.evaluation.report.makings import leaks, systems
 from genrec_cli.evaluation.report.page import report_html
 from genrec_cli.evaluation.report.people import people
 from genrec_cli.evaluation.report.summary import findings, remarks
@@ -166,6 +166,53 @@ def test_a_reranked_system_and_one_that_says_nothing_are_described_too() -> None
     described, unknown = systems(contents(manifest=manifest))
     assert described.source == "The 100 best of rules in the order of ease."
     assert unknown == ("rules", "–", {}, {})
+
+
+LEAK = "Ids are numbered <in order>."
+
+
+def with_leak(*systems: str, **ndcg: float) -> dict[str, Any]:
+    """A bench in which `nano-1`, and what is made of it, has leaky ids."""
+    manifest = bench({**NDCG, **ndcg})
+    for row in manifest["rows"]:
+        if row["system"] in systems:
+            row["leaky_ids"] = True
+    run = manifest["systems"]["nano-1"]
+    run |= {"item_ids": {"kind": "random", "leaks": True, "meaning": LEAK}}
+    run["settings"] |= {"method": "p5", "items": "random"}
+    manifest["systems"]["nano-1+rules"]["main"] = {"name": "nano-1", **run}
+    return manifest
+
+
+def test_leaky_ids_are_told_of_each_system_that_reads_them() -> None:
+    manifest = with_leak("nano-1", "nano-1+rules")
+    found = contents(manifest=manifest)
+    assert leaks(found) == {"nano-1": LEAK, "nano-1+rules": LEAK}
+    assert leaks(contents()) == {}
+    made = {system.name: system.source for system in systems(found)}
+    assert made["nano-1"] == "nano-base, fine-tuned as p5 on random ids."
+    notes = {row.name: row.note for row in results(found).rows}
+    assert notes["nano-1"] == "fine-tuned run, ⚠ leaky ids"
+    assert notes["nano-1+rules"] == "hybrid, ⚠ leaky ids"
+    assert notes["rules"] == ""
+    compared = comparisons(found)
+    assert compared is not None
+    assert [row.name for row in compared.rows if row.note] == ["nano-1+rules", "nano-1"]
+    words = page(manifest=manifest).text
+    assert words.count(LEAK) == 2
+    assert "leaky" not in page().text
+
+
+def test_the_summary_names_leaky_systems_and_the_best_of_the_others_behind_one() -> None:
+    below = sentences(with_leak("nano-1"))
+    assert "⚠ The item ids of nano-1 give answers away: such figures are not to be" in below
+    assert "best of the others" not in below
+    names = ("nano-1", "nano-1+rules")
+    best = sentences(with_leak(*names, **{"nano-1": 0.5}))
+    assert "⚠ The item ids of nano-1 and nano-1+rules give answers away" in best
+    assert "The best of the others is sasrec, with NDCG@10 0.1668." in best
+    alone = sentences(with_leak(*NDCG))
+    assert "best of the others" not in alone
 
 
 def test_what_a_reader_must_know_to_repeat_is_there() -> None:

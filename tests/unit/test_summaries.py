@@ -91,6 +91,21 @@ def test_a_dagger_marks_what_differs_after_holm_in_the_tested_metric_alone() -> 
     assert "p < .05" in caption
 
 
+def test_a_double_dagger_marks_leaky_ids_behind_the_name() -> None:
+    manifest = usual()
+    assert "‡" not in markdown_table(manifest)
+    assert "ddagger" not in latex_table(manifest)
+    for row in manifest["rows"][2:]:
+        row["leaky_ids"] = True
+    caption, (_, *rows) = read_back(markdown_table(manifest))
+    assert [row[0] for row in rows] == ["popularity", "rules", "nano-1‡", "↳ nano-1+rules‡"]
+    assert "‡ reads item ids that give answers away" in caption
+    said = latex_table(manifest)
+    assert r"nano-1$^\ddagger$ & " in said
+    assert r"\quad nano-1+rules$^\ddagger$ & " in said
+    assert r"$^\ddagger$ reads item ids" in said
+
+
 @pytest.mark.parametrize("comparisons", [None, against_rules(), against_rules(("nano-1", 1.0))])
 def test_without_a_difference_no_dagger_is_spoken_of(comparisons: dict[str, Any] | None) -> None:
     manifest = usual(comparisons=comparisons)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from genrec_cli.evaluation.report.contents import Contents
 from genrec_cli.evaluation.report.wording import number, plain
+from genrec_cli.evaluation.results import leak_in
+from genrec_cli.language.record import as_written, item_words_of, method_of
 
 _ASIDE = ("weight", "network", "search")  # settings that stand beside the others
 
@@ -32,6 +34,13 @@ def systems(contents: Contents) -> list[System]:
     return [_system(row["system"], described.get(row["system"], {})) for row in contents.rows]
 
 
+def leaks(contents: Contents) -> dict[str, str]:
+    """What gives answers away in the item ids of systems, by name; of most, nothing does."""
+    described = contents.manifest["systems"]
+    found = {name: leak_in(own) for name, own in described.items()}
+    return {name: meaning for name, meaning in found.items() if meaning}
+
+
 def _system(name: str, described: Mapping[str, Any]) -> System:
     settings = {**described.get("settings", {}), **{k: described.get(k) for k in _ASIDE}}
     return System(
@@ -45,13 +54,21 @@ def _system(name: str, described: Mapping[str, Any]) -> System:
 def _source(described: Mapping[str, Any]) -> str:
     """What a baseline says of itself; of others, what they were made of."""
     if "base" in described:
-        return f"{described['base']['name']}, fine-tuned."
+        return f"{described['base']['name']}, fine-tuned{_manner(described)}."
     if "prior" in described:
         return f"{described['main']['name']}, with {described['prior']['name']} as its prior."
     if "first" in described:
         best = f"The {described['candidates']} best of {described['first']['name']}"
         return f"{best} in the order of {described['second']['name']}."
     return plain(described.get("source"))
+
+
+def _manner(described: Mapping[str, Any]) -> str:
+    """Method and items of a run, where they are not genrec and titles."""
+    method, items = method_of(described), item_words_of(described)
+    if (method, items) == ("genrec", "titles"):
+        return ""
+    return f" as {method} on {as_written(items)}"
 
 
 def _validation(described: Mapping[str, Any]) -> dict[str, str]:

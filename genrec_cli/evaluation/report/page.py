@@ -10,7 +10,7 @@ from markupsafe import Markup
 from genrec_cli.evaluation.charts.svg import DARK, LIGHT, legal, style
 from genrec_cli.evaluation.report import about, details, drawings, tables
 from genrec_cli.evaluation.report.contents import Contents
-from genrec_cli.evaluation.report.makings import systems
+from genrec_cli.evaluation.report.makings import leaks, systems
 from genrec_cli.evaluation.report.people import people
 from genrec_cli.evaluation.report.summary import findings, remarks
 
@@ -50,6 +50,7 @@ def _view(contents: Contents) -> dict[str, Any]:
         "charts": _charts(contents),
         "people": people(contents),
         "systems": systems(contents),
+        "leaks": leaks(contents),
         "command": about.command(contents),
         "chart_style": Markup(style()),
         "light": Markup(_variables(LIGHT)),

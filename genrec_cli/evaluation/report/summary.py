@@ -32,7 +32,7 @@ def verdict(comparison: Mapping[str, Any]) -> Verdict:
 
 def findings(contents: Contents) -> list[Markup]:
     """The main result, a sentence each, as HTML."""
-    return [*_best(contents), *_against_reference(contents)]
+    return [*_best(contents), *_against_reference(contents), *_leaks(contents)]
 
 
 def remarks(contents: Contents) -> list[Markup]:
@@ -60,6 +60,26 @@ def _best(contents: Contents) -> list[Markup]:
         return [found]
     words = "What came next is among its first {} for {} of them."
     return [found, Markup(words).format(contents.cutoff, share(best[hits]))]
+
+
+def _leaks(contents: Contents) -> list[Markup]:
+    """Which systems read item ids that give answers away, and the best of the others."""
+    leaky = [row["system"] for row in contents.rows if row.get("leaky_ids")]
+    if not leaky:
+        return []
+    words = Markup(
+        "⚠ The item ids of <b>{}</b> give answers away: such figures are not to be compared with "
+        "those of other systems."
+    ).format(listed(leaky))
+    others = [row for row in contents.rows if not row.get("leaky_ids")]
+    if not others or contents.rows[0] is others[0]:
+        return [words]
+    figure = number(others[0][contents.primary])
+    best = _NAME.format(others[0]["system"])
+    return [
+        words,
+        Markup("The best of the others is {}, with {} {}.").format(best, contents.primary, figure),
+    ]
 
 
 def _against_reference(contents: Contents) -> list[Markup]:

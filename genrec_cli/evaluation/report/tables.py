@@ -105,9 +105,15 @@ def _results_caption(contents: Contents) -> str:
 
 
 def kind(row: Mapping[str, Any]) -> str:
-    """What a system is, where it is not a baseline, and whether it was fitted before."""
+    """What a system is, where it is no baseline, whether it was fitted before, and its ids leak."""
     words = {"baseline": "", "run": "fine-tuned run", "hybrid": "hybrid"}[row["kind"]]
-    return ", ".join(filter(None, [words, "from cache" if row.get("cached") else ""]))
+    cached = "from cache" if row.get("cached") else ""
+    return ", ".join(filter(None, [words, cached, leaky(row)]))
+
+
+def leaky(row: Mapping[str, Any]) -> str:
+    """What stands below the name of a system whose item ids give answers away; else nothing."""
+    return "⚠ leaky ids" if row.get("leaky_ids") else ""
 
 
 def _metric(row: Mapping[str, Any], metric: str, best: float | None) -> Cell:
@@ -160,10 +166,11 @@ def comparisons(contents: Contents) -> Table | None:
     found = contents.comparisons
     if not found:
         return None
+    notes = {row["system"]: leaky(row) for row in contents.rows}
     table = [
         Row(
             row["system"],
-            "",
+            notes.get(row["system"], ""),
             [
                 Cell(signed(row["difference"]), signed_interval(row.get("ci"))),
                 Cell(verdict(row)),

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeAlias
 from genrec_cli.evaluation.evidence.comparison import LEVEL
 
 DAGGER: Final = "†"
+LEAKY: Final = "‡"
+LEAKS: Final = f"{LEAKY} reads item ids that give answers away: not to be compared with the others"
 
 _Row: TypeAlias = Mapping[str, Any]
 
@@ -47,11 +49,13 @@ class Line:
     Attributes:
         system: its name.
         depth: 0; one more than its parent's for a hybrid.
+        mark: behind its name, where its item ids give answers away; else empty.
         cells: one for each column.
     """
 
     system: str
     depth: int
+    mark: str
     cells: tuple[Cell, ...]
 
 
@@ -84,9 +88,14 @@ def lines_of(manifest: Mapping[str, Any], columns: Sequence[Column]) -> list[Lin
         return Cell(text, text == best[column], (row["system"], column.key) in differing)
 
     return [
-        Line(row["system"], depth, tuple(cell(row, column) for column in columns))
+        Line(row["system"], depth, mark_of(row), tuple(cell(row, column) for column in columns))
         for row, depth in _below(None, 0, _children(rows))
     ]
+
+
+def mark_of(row: _Row) -> str:
+    """What stands behind a system's name: a mark where its item ids give answers away."""
+    return LEAKY if row.get("leaky_ids") else ""
 
 
 def caption(manifest: Mapping[str, Any]) -> str:
@@ -111,6 +120,8 @@ def caption(manifest: Mapping[str, Any]) -> str:
             f"{DAGGER} differs from {tests['reference']} in {tests['metric']}: paired "
             f"randomisation test, Holm's correction, p < {_short(LEVEL)}"
         )
+    if any(map(mark_of, manifest["rows"])):
+        sentences.append(LEAKS)
     return f"{'. '.join(sentences)}."
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from genrec_cli.evaluation.summaries.content import (
     DAGGER,
+    LEAKY,
     Cell,
     Column,
     caption,
@@ -18,6 +19,7 @@ _SPECIAL: Final = {
     "--": "-{}-",  # two hyphens of a name would become a dash
     "–": "--",
     DAGGER: r"$^\dagger$",
+    LEAKY: r"$^\ddagger$",
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -42,7 +44,7 @@ def latex_table(manifest: Mapping[str, Any]) -> str:
     columns = columns_of(manifest)
     heads = ["System", *("95\\,\\% interval" if c.is_interval else c.metric for c in columns)]
     lines = [
-        [r"\quad " * line.depth + escaped(line.system), *map(_cell, line.cells)]
+        [r"\quad " * line.depth + escaped(line.system + line.mark), *map(_cell, line.cells)]
         for line in lines_of(manifest, columns)
     ]
     label = re.sub("[^A-Za-z0-9]+", "-", manifest["dataset"])

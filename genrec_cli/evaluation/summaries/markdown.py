@@ -21,7 +21,7 @@ def markdown_table(manifest: Mapping[str, Any]) -> str:
     columns = columns_of(manifest)
     heads = ["system", *("95 % interval" if c.is_interval else c.key for c in columns)]
     lines = [
-        ["↳ " * line.depth + escaped(line.system), *map(_cell, line.cells)]
+        ["↳ " * line.depth + escaped(line.system) + line.mark, *map(_cell, line.cells)]
         for line in lines_of(manifest, columns)
     ]
     table = map(_row, [heads, ["---"] + ["---:"] * len(columns), *lines])

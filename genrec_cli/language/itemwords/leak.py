@@ -2,14 +2,59 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from genrec_cli.core.settings import ItemWords
 from genrec_cli.data.audit import NextId
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import NOWHERE
+from genrec_cli.language.record import IN_ORDER, LEAKY_KIND
 
 _NUMBERED = re.compile(r"item_(\d+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ItemIds:
+    """The ids that a run writes for items, and whether they give held-out items away.
+
+    Attributes:
+        kind: as the setting `items`, decided; never titles.
+        next_id_hits: HR@1 on validation of guessing the next number; None where it cannot be asked.
+        leaks: whether the guess is right too often; always for numbers in order of appearance.
+        meaning: a sentence on what that does to results.
+    """
+
+    kind: ItemWords
+    next_id_hits: float | None
+    leaks: bool
+    meaning: str
+
+
+def item_ids(dataset: Dataset, kind: ItemWords, words: Sequence[str]) -> ItemIds:
+    """What a run's ids are, and what they give away.
+
+    Args:
+        dataset: a prepared dataset.
+        kind: of the ids; not titles.
+        words: the ids, by item number.
+    """
+    told = next_id(dataset, words)
+    hits = None if told is None else told.hits
+    if kind == LEAKY_KIND:
+        return ItemIds(kind, hits, True, f"{IN_ORDER}{_measured(told)}")
+    if told is None:
+        return ItemIds(kind, None, False, "There is no next id to guess.")
+    return ItemIds(kind, hits, told.leaks, f"{told.hits:.2%} {told.meaning}")
+
+
+def _measured(told: NextId | None) -> str:
+    """How often the next number is right, behind a sentence that says what it is."""
+    if told is None:
+        return ""
+    hits, chance = f"{told.hits:.2%}", f"{told.chance:.2%}"
+    return f" That guess is right for {hits} of validation items, {chance} by chance."
 
 
 def next_id(dataset: Dataset, words: Sequence[str]) -> NextId | None:
