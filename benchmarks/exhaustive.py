@@ -81,7 +81,7 @@ def search_all(
     """What the search finds, for each normaliser plain and with prior and exclusions."""
     found = []
     nobody: list[list[int]] = [[] for _ in range(len(cases))]
-    session = TreeModel(run.network).start([run.encoder.prompt(h) for h in cases.histories])
+    session = TreeModel(run.network).start(run.prompts(cases.histories))
     for over in normalisers:
         for question in (Question(K, nobody), Question(K, cases.seen, None, prior)):
             ranking = best_first(session, run.trie, question, SearchSettings(over=over))
@@ -98,7 +98,7 @@ def truths(
     normalisers: Sequence[Normaliser],
 ) -> list[Scores]:
     """Scores of all titles for one user, in the order of `search_all`."""
-    plain = exhaustive(run, run.encoder.prompt(cases.histories[user]), normalisers)
+    plain = exhaustive(run, run.prompts([cases.histories[user]])[0], normalisers)
     result = []
     for over in normalisers:
         mixed = plain[over] + prior[user]

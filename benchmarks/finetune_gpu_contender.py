@@ -26,6 +26,7 @@ from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place, best_place, hardware
 from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.memory import is_out_of_memory
+from genrec_cli.language.prompt import Encoder
 from genrec_cli.language.reporting import Speed
 from genrec_cli.language.team import Team
 from genrec_cli.language.templates import texts_of
@@ -169,6 +170,7 @@ class CountingTrainer(Trainer):
 def stock(model: Any, task: Task) -> dict[str, Any]:
     """Train as the guides of transformers, PEFT and bitsandbytes have it."""
     given, settings, encoder = task.given, task.settings, task.corpus.encoder
+    assert isinstance(encoder, Encoder)
     on_gpu = task.place.device.type == "cuda"
     lora = LoraConfig(
         r=settings.lora_rank,

@@ -27,7 +27,7 @@ from genrec_cli.decoding.ragged import Int32
 from genrec_cli.language.backbones.adapt import load_trained
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
-from genrec_cli.language.corpus import make_encoder_and_trie
+from genrec_cli.language.corpus import tokenised_items
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.prompt import Encoder, Prompt, TitleTokens, Tokenizer
 from genrec_cli.language.run import MODEL_FOLDER, read_run, require_same_dataset
@@ -200,7 +200,9 @@ def load(folder: Path, dataset: Dataset) -> tuple[Any, Tokenizer, Encoder]:
     saved = Source(base.name, "folder", str(folder / MODEL_FOLDER))
     tokenizer = load_tokenizer(saved)
     prompt = Prompt.load(folder)
-    encoder, _ = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
+    titles, _ = tokenised_items(dataset, tokenizer, None)
+    head, tail = prompt.around(tokenizer)
+    encoder = Encoder(head, titles, settings.max_length, tail)
     place = Place(torch.device("cpu"), torch.float32)
     with warnings.catch_warnings():  # PEFT 0.21 reads an attribute that transformers has renamed
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)

@@ -708,6 +708,9 @@ def inspect(
         typer.Option(help="Run to look into, finished or not; default: what finetune would train."),
     ] = None,
     dataset: DatasetOption = None,
+    method: Annotated[
+        MethodName | None, typer.Option(help="As in finetune.", rich_help_panel=NEW_RUN)
+    ] = None,
     base_model: Annotated[
         str | None, typer.Option(help="As in finetune.", rich_help_panel=NEW_RUN)
     ] = None,
@@ -748,7 +751,12 @@ def inspect(
         from genrec_cli.display.examples import inspected
         from genrec_cli.language.job import Request
 
-        flags = with_settings({"base_model": base_model, "seed": seed}, setting or [])
+        named = {
+            "method": method.value if method else None,
+            "base_model": base_model,
+            "seed": seed,
+        }
+        flags = with_settings(named, setting or [])
         new = Request(dataset, flags, config, preset)
         request = command.InspectRequest(run, new, tuple(user or ()), examples, epoch)
         report = command.inspect(at(workspace), request, terminal.progress)

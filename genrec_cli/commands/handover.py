@@ -72,7 +72,8 @@ def hand_over(
     """Write a finished run so that other tools can load it, with its prompt, titles and a card.
 
     Raises:
-        UsageError: the run has no adapter; or the output is a folder with something else in it.
+        UsageError: only genrec can ask the run; it has no adapter; or the output is a folder with
+            something else in it.
         ModelError: llama.cpp does not know the run's tokenizer; or its base model is gone.
         WorkspaceError: there is no finished run, or the export is there already.
     """

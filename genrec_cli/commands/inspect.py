@@ -1,36 +1,32 @@
 """`genrec inspect`: training examples as the model sees them; no weights are loaded."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genrec_cli.core.errors import DataError, UsageError, WorkspaceError
+from genrec_cli.core.errors import DataError, UsageError
 from genrec_cli.core.progress import SILENT, Progress
-from genrec_cli.core.settings import FinetuneSettings, Layer, resolve
-from genrec_cli.core.workspace import RUN_MANIFEST, Workspace, read_json
-from genrec_cli.data.dataset import load_dataset
-from genrec_cli.language.arguments import planned_steps
-from genrec_cli.language.backbones.adapt import require_trainable
-from genrec_cli.language.backbones.load import load_tokenizer
-from genrec_cli.language.backbones.names import Source
+from genrec_cli.core.workspace import Workspace
+from genrec_cli.data.dataset import Dataset
+from genrec_cli.language.backbones.adapt import require_family, require_trainable
+from genrec_cli.language.backbones.load import load_config
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.inspection import (
     CorpusFigures,
-    TitleChoices,
     corpus_figures,
+    draws_of,
+    reseeded,
     rows_of_windows,
-    title_choices,
 )
-from genrec_cli.language.job import SETTINGS_FILE, Job, Request, new_job
+from genrec_cli.language.itemnames import names_of_items, tokenizer_for
+from genrec_cli.language.job import Job, Request, new_job
+from genrec_cli.language.narrowing import TitleChoices, title_choices
 from genrec_cli.language.readback import Reader, ReadExample
-from genrec_cli.language.run import MODEL_FOLDER, base_of, read_run, require_same_dataset
-from genrec_cli.language.sampler import Draw, EndlessOrder
-from genrec_cli.language.templates import texts_of
+from genrec_cli.language.reopened import Reopened, reopened
+from genrec_cli.language.sampler import Draw
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,10 @@ class Shown:
     windows: int
     example: ReadExample
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
+    def document(self, dataset: Dataset) -> dict[str, Any]:
+        """As JSON; `items` are the titles of the lines of items, in order."""
         example = self.example
+        items = [(line.role, line.item) for line in example.lines if line.item is not None]
         return {
             "user_id": self.user_id,
             "window": self.window,
@@ -82,6 +79,7 @@ class Shown:
             "forced": example.forced,
             "loss_share": example.decisions / len(example.tokens),
             "tokens": [asdict(token) for token in example.tokens],
+            "items": [{"role": role, "title": dataset.titles[item]} for role, item in items],
         }
 
 
@@ -96,18 +94,34 @@ class InspectReport:
     first_target: TitleChoices
     corpus: CorpusFigures
 
+    @property
+    def pairs(self) -> bool:
+        """Whether an encoder reads what a decoder goes on from."""
+        return self.job.settings.method != "genrec"
+
+    @property
+    def plain(self) -> bool:
+        """Whether items are written by title; else ids stand for them."""
+        return self.job.settings.item_words == "titles"
+
+    @property
+    def by_trie(self) -> bool:
+        """Whether the loss chooses among the tokens that the trie allows."""
+        return self.job.settings.normaliser == "catalog"
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        settings = self.job.settings
+        settings, dataset = self.job.settings, self.job.dataset
         names = ("objective", "targets", "normaliser", "mask_weight", "max_length", "seed")
+        decided = {"method": settings.method, "items": settings.item_words}
         return {
             "run": self.run,
-            "dataset": self.job.dataset.name,
+            "dataset": dataset.name,
             "base": self.job.source.name,
-            "settings": {name: getattr(settings, name) for name in names},
+            "settings": decided | {name: getattr(settings, name) for name in names},
             "epoch": self.epoch,
             "corpus": asdict(self.corpus),
-            "examples": [shown.document() for shown in self.shown],
+            "examples": [shown.document(dataset) for shown in self.shown],
             "first_target": asdict(self.first_target),
         }
 
@@ -121,12 +135,16 @@ def inspect(
         UsageError: a setting does not exist or is not allowed, or is given beside a run.
         DataError: a user is unknown, or has nothing to train on.
         WorkspaceError: there is no such dataset or run, or the run is of other data.
-        ModelError: the base model cannot be had.
+        ModelError: the base model cannot be had, or cannot be trained so.
     """
-    job, written_by = _chosen(workspace, request, progress)
+    job, written_by, own = _chosen(workspace, request, progress)
     settings = job.settings
-    tokenizer = load_tokenizer(written_by, [*job.dataset.titles, *texts_of(settings)])
-    corpus = make_corpus(job.dataset, tokenizer, settings)
+    names = names_of_items(job.dataset, own, job.folder)
+    tokenizer = tokenizer_for(written_by, job.dataset, own, names)
+    if request.run is None:
+        config = load_config(job.source, tokenizer, settings.max_length)
+        require_family(job.source, config, settings)
+    corpus = reseeded(make_corpus(job.dataset, tokenizer, own, names), settings.seed)
     rows = rows_of_windows(job.dataset, corpus.training.windows, settings)
     reader = Reader(corpus, tokenizer, settings.normaliser)
     shown: list[Shown] = []
@@ -139,78 +157,46 @@ def inspect(
         run=request.run,
         epoch=request.epoch,
         shown=shown,
-        first_target=title_choices(shown[0].example.targets[0], corpus, tokenizer),
-        corpus=corpus_figures(job.dataset, corpus, settings),
+        first_target=title_choices(
+            shown[0].example.targets[0], job.dataset, corpus, tokenizer, names
+        ),
+        corpus=corpus_figures(job.dataset, corpus, settings, names),
     )
 
 
-def _chosen(
-    workspace: Workspace, request: InspectRequest, progress: Progress
-) -> tuple[Job, Source]:
-    """The run, or the one that would be begun, and where its tokenizer is."""
+def _chosen(workspace: Workspace, request: InspectRequest, progress: Progress) -> Reopened:
+    """The run, or the one that would be begun as if it had been."""
     if request.run is None:
         job = new_job(workspace, request.new, progress)
         require_trainable(job.source, job.settings)
-        return job, job.source
+        return Reopened(job, job.source, job.settings)
     flags = {key: value for key, value in (request.new.flags or {}).items() if value is not None}
-    seed = {"seed": flags.pop("seed", None)}
+    seed = flags.pop("seed", None)
     if flags or request.new.config or request.new.preset:
         raise UsageError(
             "--run shows a run with its own settings and takes no others but --seed",
             "leave them out, or leave out --run",
         )
-    folder = _find_run(workspace, request.new.dataset, request.run)
-    finished = (folder / RUN_MANIFEST).exists()
-    begun = read_run(folder) if finished else read_json(folder / SETTINGS_FILE)
-    job = _job_of(workspace, folder, begun, seed)
-    model = Source(job.source.name, "folder", str(folder / MODEL_FOLDER))
-    return job, model if finished else job.source
-
-
-def _job_of(
-    workspace: Workspace, folder: Path, begun: Mapping[str, Any], seed: Mapping[str, Any]
-) -> Job:
-    dataset = load_dataset(workspace.find_dataset(begun["dataset"]))
-    require_same_dataset(begun, dataset, folder.name)
-    layers = [Layer(f"run {folder.name}", begun["settings"]), Layer("flag", seed)]
-    return Job(folder, dataset, base_of(begun), resolve(FinetuneSettings, layers))
-
-
-def _find_run(workspace: Workspace, dataset: str | None, name: str) -> Path:
-    """The newest run of a name, finished or not."""
-    parents = [workspace.runs(dataset)] if dataset else (workspace.root / "runs").glob("*/")
-    begun = [path for parent in parents for path in sorted(parent.glob(f"*/{SETTINGS_FILE}"))]
-    named = [path for path in begun if path.parent.name == name]
-    if not named:
-        on = f" on dataset '{dataset}'" if dataset else ""
-        there = ", ".join(path.parent.name for path in begun)
-        raise WorkspaceError(
-            f"no run '{name}'{on} in {workspace.root}" + (f"; there are: {there}" if there else ""),
-            "genrec inspect   (without --run: what genrec finetune would train on)",
-        )
-    return max(named, key=lambda path: str(read_json(path)["created"])).parent
+    return reopened(workspace, request.new.dataset, request.run, seed)
 
 
 def _draws(
     job: Job, corpus: Corpus, request: InspectRequest, rows: NDArray[np.int64]
 ) -> list[Draw]:
     """What is shown: the first windows of some users, or the first that the run draws."""
-    before = request.epoch - 1
+    drawn = draws_of(corpus, job.settings, request.epoch)
     if not request.users:
-        windows = len(corpus.training)
-        steps = planned_steps(windows, job.settings)
-        masked = job.settings.masked_steps(steps) * job.settings.batch_size
-        order = EndlessOrder(windows, request.epoch * windows, job.settings.seed, masked)
-        begin = before * windows
-        return list(islice(order, begin, begin + request.examples))
-    draws: list[Draw] = []
+        return list(islice(drawn, request.examples))
+    own: list[int] = []
     for user_id, row in zip(request.users, job.dataset.rows_of(list(request.users)), strict=True):
-        own = np.flatnonzero(rows == row)[: request.examples]
-        if not own.size:
+        first = np.flatnonzero(rows == row)[: request.examples].tolist()
+        if not first:
             raise DataError(
                 f"user '{user_id}' has nothing to train on: no title of the training part comes "
                 f"after the first context_titles = {job.settings.context_titles}",
                 "name another --user, or none",
             )
-        draws.extend(Draw(before, int(window)) for window in own)
-    return draws
+        own.extend(first)
+    wanted = set(own)
+    of_window = {draw.window: draw for draw in drawn if draw.window in wanted}
+    return [of_window[window] for window in own]

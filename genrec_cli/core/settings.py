@@ -69,6 +69,20 @@ class PrepareSettings(Settings):
     """Seed of the tie hash."""
 
 
+class TaskWeights(Settings):
+    """How often P5 trains each of its tasks."""
+
+    sequential: Annotated[float, Field(ge=0)] = 1.0
+    """The next item after a history."""
+    direct: Annotated[float, Field(ge=0)] = 0.1
+    """An item for a user, whose history is not told."""
+
+    @property
+    def total(self) -> float:
+        """Of all tasks."""
+        return self.sequential + self.direct
+
+
 class FinetuneSettings(Settings):
     """How a model is trained; the defaults suit a pretrained LLaMA with LoRA."""
 
@@ -93,7 +107,7 @@ class FinetuneSettings(Settings):
     items: ItemWords = "auto"
     """Write items by title, or as ids of one kind; auto: titles with genrec, else random ids."""
     objective: Objective = "next-title"
-    """Of genrec: the next title of a list; one a prompt, as the paper does; or hidden ones first."""
+    """Of genrec: the next title of a list; one a prompt, as the paper; or hidden ones first."""
     targets: Targets = "all"
     """Predict every title of a window, or only its last, with a window for each; paper: last."""
     targets_per_user: Annotated[int, Field(ge=1)] | None = None
@@ -108,10 +122,7 @@ class FinetuneSettings(Settings):
     """Weight of masked-item prediction, an auxiliary loss of genrec; 0 leaves it out."""
     pretraining: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the steps that masked-item prediction takes first, where it is a stage at all."""
-    task_weights: Mapping[Literal["sequential", "direct"], Annotated[float, Field(ge=0)]] = {
-        "sequential": 1.0,
-        "direct": 0.1,
-    }
+    task_weights: TaskWeights = TaskWeights()
     """How often p5 trains each task: after a history, or for a user without one."""
     whole_words: bool = True
     """Embed the word that a token is of, beside the token: its place (p5), or its id (masked)."""
@@ -149,6 +160,13 @@ class FinetuneSettings(Settings):
     """Trackers: tensorboard, wandb, mlflow, trackio; auto: TensorBoard if installed; none."""
     seed: Seed = 0
     """Seeds the order of examples, dropout, and new weights."""
+
+    @property
+    def item_words(self) -> ItemWords:
+        """How items are written, decided."""
+        if self.items == "auto":
+            return "titles" if self.method == "genrec" else "random"
+        return self.items
 
     @property
     def staged(self) -> bool:

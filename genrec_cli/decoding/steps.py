@@ -4,9 +4,12 @@ Numbers only, no tensors: the searches do not know which library runs the model,
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from genrec_cli.decoding.ragged import Float64, Int64
+
+Prompt = TypeVar("Prompt", contravariant=True)
+"""What a model reads of one user: token ids, or what else it is asked with."""
 
 
 class Session(Protocol):
@@ -55,8 +58,8 @@ class Session(Protocol):
         """Drop the tree behind a prompt, to free its memory; its slots are not used again."""
 
 
-class StepModel(Protocol):
+class StepModel(Protocol[Prompt]):
     """A language model that can be asked for a few logits at a time."""
 
-    def start(self, prompts: Sequence[Sequence[int]]) -> Session:
+    def start(self, prompts: Sequence[Prompt]) -> Session:
         """Run every prompt once."""

@@ -1,4 +1,4 @@
-"""Training examples as people see them: a title a line, coloured by what the loss sees of it."""
+"""Training examples as people see them: an item a line, coloured by what the loss sees of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from genrec_cli.display.corpora import END, about_corpus, first_target
 
 if TYPE_CHECKING:  # for they import torch
     from genrec_cli.commands.inspect import InspectReport, Shown
@@ -20,15 +22,14 @@ _STYLES: Final = {
     "answer": "magenta",
 }
 _MEANINGS: Final = {
-    "prompt": "text around titles",
-    "history": "a title that is read, not predicted",
-    "hidden": "the place of a hidden title",
-    "target": "a title to write",
-    "answer": "a hidden title to write",
+    "prompt": "text around {item}s",
+    "history": "{one} that is read, not predicted",
+    "hidden": "the place of a hidden {item}",
+    "target": "{one} to write",
+    "answer": "a hidden {item} to write",
 }
 _WIDTH: Final = 9  # of the column of roles, its padding included
 _BORDER: Final = "│"
-_END: Final = "↵"
 _SUBSCRIPT: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -54,71 +55,93 @@ class _Inspection:
     ) -> Iterator[RenderableType]:
         brackets = console.no_color or console.color_system is None
         report = self.report
-        by_trie = report.job.settings.normaliser == "catalog"
-        yield from _legend(report, brackets, by_trie)
+        yield from _legend(report, brackets)
         for shown in report.shown:
             yield Text()
-            yield from _heading(shown, report, by_trie)
-            yield _lines(shown, brackets, self.ids, by_trie)
+            yield from _heading(shown, report)
+            yield _lines(shown, report, brackets, self.ids)
         yield Text()
-        yield from _first_target(report, by_trie)
+        yield from first_target(report)
         yield Text()
-        yield from _corpus(report)
+        yield from about_corpus(report)
 
 
-def _legend(report: "InspectReport", brackets: bool, by_trie: bool) -> Iterator[Text]:
+def _legend(report: "InspectReport", brackets: bool) -> Iterator[Text]:
     job, settings = report.job, report.job.settings
     whose = f"of run {report.run}" if report.run else "as genrec finetune would write them"
     yield Text(f"Training examples of {job.dataset.name} for {job.source.name}", style="bold")
-    facts = f"objective {settings.objective}, normaliser {settings.normaliser}"
+    aim = f"method {settings.method}" if report.pairs else f"objective {settings.objective}"
+    items = "" if report.plain else f", items {settings.item_words}"
+    facts = f"{aim}{items}, normaliser {settings.normaliser}"
     yield Text(f"{whose}: {facts}; epoch {report.epoch}, seed {settings.seed}", style="dim")
-    roles = {line[0].role for shown in report.shown for line in shown.example.lines}
+    lines = [line for shown in report.shown for line in shown.example.lines]
+    roles = {line.role for line in lines}
     for role in (role for role in _STYLES if role in roles):
-        meaning = Text.assemble((f"{role:{_WIDTH}}", _STYLES[role]), (_MEANINGS[role], "dim"))
-        if role in ("target", "answer"):
-            meaning.append(": ", "dim").append(*_marked("chosen", role, True, brackets))
-            meaning.append(" tokens carry loss", "dim")
-        if role in ("target", "answer") and by_trie:
-            meaning.append(", ", "dim").append("forced", _STYLES[role]).append(" ones none", "dim")
-        yield meaning
-    numbers = "; numbers: among how many tokens each was chosen" if by_trie else ""
-    yield Text(f"{_BORDER} between tokens, {_END} ends a line{numbers}", style="dim")
+        yield _meaning(role, report, brackets)
+    if report.pairs:
+        yield Text("the encoder reads all lines but the last, which the decoder writes", "dim")
+    ends = f", {END} ends a line" if any("\n" in line.text for line in lines) else ""
+    numbers = "; numbers: among how many tokens each was chosen" if report.by_trie else ""
+    yield Text(f"{_BORDER} between tokens{ends}{numbers}", style="dim")
 
 
-def _heading(shown: "Shown", report: "InspectReport", by_trie: bool) -> Iterator[Text]:
-    example = shown.example
-    what = "hidden titles" if example.masked else "next titles"
+def _meaning(role: str, report: "InspectReport", brackets: bool) -> Text:
+    style = _STYLES[role]
+    words = (
+        {"item": "title", "one": "a title"} if report.plain else {"item": "item", "one": "an item"}
+    )
+    meaning = Text.assemble((f"{role:{_WIDTH}}", style), (_MEANINGS[role].format(**words), "dim"))
+    if role in ("target", "answer"):
+        meaning.append(": ", "dim").append(*_marked("chosen", role, True, brackets))
+        meaning.append(" tokens carry loss", "dim")
+        if report.by_trie:
+            meaning.append(", ", "dim").append("forced", style).append(" ones none", "dim")
+    return meaning
+
+
+def _heading(shown: "Shown", report: "InspectReport") -> Iterator[Text]:
+    example, items = shown.example, "titles" if report.plain else "items"
+    what = f"hidden {items}" if example.masked else f"next {items}"
+    if report.pairs:
+        what = "a hidden item" if example.masked else "the next item"
     if example.masked and report.job.settings.mask_weight:
         what += f", weight {report.job.settings.mask_weight:g}"
-    head = Text(f"User {shown.user_id}, window {shown.window} of {shown.windows}", style="bold")
+    part = "target" if report.pairs else "window"
+    head = Text(f"User {shown.user_id}, {part} {shown.window} of {shown.windows}", style="bold")
     yield head.append(f": {what}", "not bold")
     tokens, targets = len(example.tokens), len(example.targets)
-    among = "" if by_trie else ", among the whole vocabulary"
+    written = sum(len(line.tokens) for line in example.targets)
+    among = "" if report.by_trie else ", among the whole vocabulary"
     parts = [
-        f"{tokens:,} tokens",
-        f"{example.titles:,} titles, {targets:,} to write",
+        f"{tokens - written:,} tokens read, {written:,} written"
+        if report.pairs
+        else f"{tokens:,} tokens",
+        f"{example.titles:,} {items}, {targets:,} to write",
         f"loss on {example.decisions:,} tokens ({example.decisions / tokens:.0%}){among}",
     ]
-    if by_trie:
+    if report.by_trie:
         parts.append(f"{example.forced:,} forced, free")
     yield Text("; ".join(parts), style="dim")
 
 
-def _lines(shown: "Shown", brackets: bool, ids: bool, by_trie: bool) -> Table:
+def _lines(shown: "Shown", report: "InspectReport", brackets: bool, ids: bool) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(style="dim")
+    if not report.plain:
+        table.add_column(style="dim")
     for line in shown.example.lines:
-        role = line[0].role
-        choices = _choices(line) if by_trie else ""
-        table.add_row(Text(role, _STYLES[role]), _text(line, brackets, ids), choices)
+        cells = [Text(line.role, _STYLES[line.role]), _text(line, brackets, ids)]
+        if not report.plain:
+            cells.append(Text("" if line.item is None else report.job.dataset.titles[line.item]))
+        table.add_row(*cells, _choices(line) if report.by_trie else "")
     return table
 
 
 def _choices(line: "Line") -> str:
     """Of each chosen token: among how many."""
-    return " · ".join(f"{token.choices:,}" for token in line if (token.choices or 0) > 1)
+    return " · ".join(f"{token.choices:,}" for token in line.tokens if (token.choices or 0) > 1)
 
 
 def _text(line: "Line", brackets: bool, ids: bool) -> Text:
@@ -127,7 +150,7 @@ def _text(line: "Line", brackets: bool, ids: bool) -> Text:
         written = "".join(token.text for token in group)
         ends = written.endswith("\n")
         chosen = any((token.choices or 0) > 1 for token in group)
-        written = written.removesuffix("\n").replace("\n", f"{_END}\n") + (_END if ends else "")
+        written = written.removesuffix("\n").replace("\n", f"{END}\n") + (END if ends else "")
         text.append(*_marked(written, group[0].role, chosen, brackets))
         if ids:
             text.append("₊".join(str(token.id) for token in group).translate(_SUBSCRIPT), "dim")
@@ -140,7 +163,7 @@ def _text(line: "Line", brackets: bool, ids: bool) -> Text:
 def _characters(line: "Line") -> Iterator[Sequence["Token"]]:
     """Tokens, those of one character together."""
     group: list[Token] = []
-    for token in line:
+    for token in line.tokens:
         group.append(token)
         if token.text:
             yield group
@@ -152,38 +175,3 @@ def _characters(line: "Line") -> Iterator[Sequence["Token"]]:
 def _marked(text: str, role: str, chosen: bool, brackets: bool) -> tuple[str, str]:
     style = f"bold {_STYLES[role]}" if chosen else _STYLES[role]
     return (f"⟦{text}⟧" if chosen and brackets else text), style
-
-
-def _first_target(report: "InspectReport", by_trie: bool) -> Iterator[RenderableType]:
-    target = report.first_target
-    yield Text(f"The first target, through the trie: {target.title}", style="bold")
-    table = Table.grid(padding=(0, 2))
-    for stretch in target.stretches:
-        said = "forced" if stretch.choices == 1 else f"1 of {stretch.choices:,} tokens"
-        table.add_row("", Text(stretch.text.replace("\n", _END)), Text(said, "dim"))
-    yield table
-    most = ", ".join(f"{begin.text} ({begin.titles:,})" for begin in target.beginnings)
-    if most:
-        yield Text(f"Most titles begin with: {most}", style="dim")
-    if not by_trie:
-        yield Text("This loss does not see the trie: every token competes with all.", style="dim")
-
-
-def _corpus(report: "InspectReport") -> Iterator[RenderableType]:
-    figures = report.corpus
-    yield Text("The corpus, in one epoch", style="bold")
-    longer = f"{figures.users_with_longer_history:,} users' titles take more than a window"
-    rows = {
-        "windows": f"{figures.windows:,}" + (", each written twice" if report.job.settings.mask_weight else ""),
-        "targets": f"{figures.targets:,}",
-        "tokens": f"{figures.tokens:,}",
-        "users": f"{figures.users_trained_on:,} of {figures.users:,}",
-        "long histories": f"{longer}, {figures.room:,} tokens",
-    }
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row("", name, value)
-    for place, title in enumerate(figures.longest_titles):
-        name = "" if place else "longest titles"
-        table.add_row("", name, Text(f"{title.tokens} tokens  {title.title}"))
-    yield table

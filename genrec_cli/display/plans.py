@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from genrec_cli.display.tables import next_step, titled_table
+from genrec_cli.language.record import as_written, item_words_of, leak_of, method_of
 
 if TYPE_CHECKING:  # for it imports torch
     from genrec_cli.commands.finetune import FinetuneReport, PlanReport
@@ -22,11 +23,15 @@ def planned(report: "PlanReport") -> RenderableType:
     job, plan = report.job, report.plan
     table = titled_table(f"Plan: {job.source.name} on {job.dataset.name}", "what", "how much")
     again = ", activations computed twice" if plan.gradient_checkpointing else ""
-    rows = {
+    settings = job.settings
+    leaks = report.item_ids is not None and report.item_ids.leaks
+    rows: dict[str, str | Text] = {
+        "method": settings.method,
+        "items written as": _written(settings.item_words, leaks=leaks),
         "windows of history": f"{plan.windows:,}",
         "targets an epoch": f"{plan.targets:,}",
         "tokens an epoch": f"{plan.tokens:,}",
-        "optimiser steps": f"{plan.steps:,} of {job.settings.batch_size} windows",
+        "optimiser steps": f"{plan.steps:,} of {settings.batch_size} windows",
         "at a time": f"{plan.micro_batch_tokens:,} tokens{again}",
         "parameters, trained": f"{plan.parameters:,}, {plan.trainable:,}",
         "device": f"{report.place.device}, {str(report.place.dtype).removeprefix('torch.')}",
@@ -60,7 +65,10 @@ def finetuned(report: "FinetuneReport") -> RenderableType:
     manifest = report.manifest
     trained = manifest["trained"]
     table = titled_table(f"Run {report.folder.name}", "what", "value")
-    rows = {
+    items = _written(item_words_of(manifest), leaks=leak_of(manifest) is not None)
+    rows: dict[str, str | Text] = {
+        "method": method_of(manifest),
+        "items written as": items,
         "validation before": _validation(trained["before"]),
         "validation, best": _validation(trained["best"]),
         "best step": f"{trained['best_step']:,} of {trained['last_step']:,}",
@@ -71,6 +79,12 @@ def finetuned(report: "FinetuneReport") -> RenderableType:
     for name, value in rows.items():
         table.add_row(name, value)
     return Group(table, next_step(report.folder, "genrec predict --user ID   and   genrec bench"))
+
+
+def _written(items: str, *, leaks: bool) -> Text:
+    if leaks:
+        return Text(f"{as_written(items)}, which give answers away", style="bold yellow")
+    return Text(as_written(items))
 
 
 def _validation(figures: Mapping[str, float]) -> str:

@@ -37,7 +37,7 @@ class RankingValidation:
         model, effort, at_once = asking(network, corpus.encoder.max_length)
         sums = {name: 0.0 for name in _METRICS}
         for part in cases.batches(at_once):
-            session = model.start([corpus.encoder.prompt(history) for history in part.histories])
+            session = model.start(corpus.prompts(part))
             question = Question(_K, part.seen)
             ranking = search(session, corpus.trie, question, settings, effort)
             placement = place_in_ranking(ranking, part.targets)

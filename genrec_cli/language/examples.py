@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from genrec_cli.language.masking import Masking, masked_items
 from genrec_cli.language.prompt import Encoder, TitleTokens, TokenIds
+from genrec_cli.language.reading import Reading
 from genrec_cli.language.sampler import Draw
 from genrec_cli.language.windows import Window
 
@@ -25,11 +26,18 @@ class Example:
         tokens: int32, [length].
         nodes: int32, [length]; the trie node at which a target's token is chosen, else -1.
         masked: whether its targets are titles that were hidden, not next ones.
+        reading: what an encoder reads before; None: there is no encoder.
     """
 
     tokens: TokenIds
     nodes: Nodes
     masked: bool = False
+    reading: Reading | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens that are read and written."""
+        return len(self.tokens) + (len(self.reading) if self.reading is not None else 0)
 
 
 class Writer:

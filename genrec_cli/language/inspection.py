@@ -1,8 +1,8 @@
-"""What a corpus amounts to, and what the trie leaves open at a title of it."""
+"""What a corpus amounts to, and what a run draws of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -10,21 +10,30 @@ from numpy.typing import NDArray
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.language.arguments import planned_steps
 from genrec_cli.language.corpus import Corpus
-from genrec_cli.language.prompt import Tokenizer
-from genrec_cli.language.readback import Line, pieces
+from genrec_cli.language.examples import TrainingExamples
+from genrec_cli.language.pairs.examples import PairExamples
+from genrec_cli.language.pairs.targets import TargetWindows
+from genrec_cli.language.sampler import Draw, EndlessOrder
 from genrec_cli.language.windows import Window
 
 _LONGEST: Final = 3  # titles that are named
-_WIDEST: Final = 8  # beginnings of titles that are named
 
 
 @dataclass(frozen=True)
 class LongTitle:
-    """A title, and how many tokens it takes, its end included."""
+    """A title, and how many tokens it takes, its end included.
+
+    Attributes:
+        title: in the catalog.
+        tokens: of the title, or of the id that stands for it.
+        id: this id; None: it is written as it is.
+    """
 
     title: str
     tokens: int
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,15 @@ class CorpusFigures:
     """What one epoch reads.
 
     Attributes:
-        windows: training windows; with masked-item prediction each is written twice.
-        targets: next titles that are predicted.
-        tokens: without padding.
+        windows: training windows; with masked-item prediction each is written twice. Those of an
+            encoder-decoder are targets with the history before them.
+        targets: next items that are predicted.
+        tokens: without padding; of an encoder-decoder about so many.
         users: all of the dataset.
         users_trained_on: those with a target.
-        users_with_longer_history: those whose training part does not fit one window.
-        room: tokens of a window that titles may take.
+        users_with_longer_history: those whose training part does not fit one window, or the
+            history before one of whose targets does not.
+        room: tokens of a window that items may take; of an encoder-decoder those before the target.
         longest_titles: the longest first.
     """
 
@@ -52,23 +63,55 @@ class CorpusFigures:
     longest_titles: list[LongTitle]
 
 
-def corpus_figures(dataset: Dataset, corpus: Corpus, settings: FinetuneSettings) -> CorpusFigures:
-    """Count what is trained on."""
-    training, lengths = corpus.training, corpus.encoder.titles.lengths
-    room = min(writer.encoder.room for writer in training.writers)
-    so_far = np.concatenate([[0], np.cumsum(lengths[dataset.items])])
-    histories = so_far[dataset.bounds.train_ends] - so_far[dataset.offsets[:-1]]
-    longest = np.argsort(-lengths, kind="stable")[:_LONGEST]
+def corpus_figures(
+    dataset: Dataset,
+    corpus: Corpus,
+    settings: FinetuneSettings,
+    names: Sequence[str] | None = None,
+) -> CorpusFigures:
+    """Count what is trained on.
+
+    Args:
+        dataset: that it is of.
+        corpus: what is made of it.
+        settings: of the run.
+        names: ids that stand for items; None: their titles do.
+    """
+    training = corpus.training
+    room = _room(corpus)
     return CorpusFigures(
         windows=len(training),
         targets=training.targets,
         tokens=training.tokens,
         users=len(dataset.user_ids),
         users_trained_on=int((_targets(dataset, settings) > 0).sum()),
-        users_with_longer_history=int((histories > room).sum()),
+        users_with_longer_history=_longer(dataset, corpus, room),
         room=room,
-        longest_titles=[LongTitle(dataset.titles[item], int(lengths[item])) for item in longest],
+        longest_titles=list(_longest(dataset, corpus, names)),
     )
+
+
+def _room(corpus: Corpus) -> int:
+    if isinstance(corpus.training, PairExamples):
+        return corpus.training.writer.encoder.room
+    return min(writer.encoder.room for writer in corpus.training.writers)
+
+
+def _longer(dataset: Dataset, corpus: Corpus, room: int) -> int:
+    """Users of whom something does not fit the room."""
+    windows = corpus.training.windows
+    if isinstance(windows, TargetWindows):
+        return len(np.unique(windows.rows[windows.first > dataset.offsets[windows.rows]]))
+    so_far = np.concatenate([[0], np.cumsum(corpus.encoder.titles.lengths[dataset.items])])
+    histories = so_far[dataset.bounds.train_ends] - so_far[dataset.offsets[:-1]]
+    return int((histories > room).sum())
+
+
+def _longest(dataset: Dataset, corpus: Corpus, names: Sequence[str] | None) -> Iterator[LongTitle]:
+    lengths = corpus.encoder.titles.lengths
+    for item in np.argsort(-lengths, kind="stable")[:_LONGEST]:
+        name = None if names is None else names[item]
+        yield LongTitle(dataset.titles[item], int(lengths[item]), name)
 
 
 def rows_of_windows(
@@ -78,6 +121,8 @@ def rows_of_windows(
 
     Windows are cut in the order of rows, and each target lies in one of them.
     """
+    if isinstance(windows, TargetWindows):
+        return windows.rows
     so_far = np.cumsum([window.targets for window in windows])
     rows: NDArray[np.int64] = np.searchsorted(np.cumsum(_targets(dataset, settings)), so_far)
     return rows
@@ -92,64 +137,25 @@ def _targets(dataset: Dataset, settings: FinetuneSettings) -> NDArray[np.int64]:
     return targets
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """A stretch of a title, and how many tokens it was chosen among; 1: it was forced."""
-
-    text: str
-    choices: int
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """A first token of titles, and how many titles begin with it."""
-
-    text: str
-    titles: int
+def reseeded(corpus: Corpus, seed: int) -> Corpus:
+    """The same corpus with other wordings and masks; users are called what they were."""
+    training = corpus.training
+    if isinstance(training, PairExamples):
+        return replace(corpus, training=PairExamples(training.windows, training.writer, seed))
+    windows, writers, masking = training.windows, training.writers, training.masking
+    both = training.texts == 2
+    return replace(corpus, training=TrainingExamples(windows, writers, seed, masking, both=both))
 
 
-@dataclass(frozen=True)
-class TitleChoices:
-    """How the trie narrows one title down.
-
-    Attributes:
-        title: that is written.
-        stretches: of the title, one for each choice and each run of forced tokens.
-        beginnings: first tokens that most titles of the catalog share.
-    """
-
-    title: str
-    stretches: list[Stretch]
-    beginnings: list[Beginning]
-
-
-def title_choices(line: Line, corpus: Corpus, tokenizer: Tokenizer) -> TitleChoices:
-    """Follow a target through the trie, whatever the loss makes of it.
+def draws_of(corpus: Corpus, settings: FinetuneSettings, epoch: int) -> Iterator[Draw]:
+    """All that a run draws in an epoch, in its order, as if it had so many.
 
     Args:
-        line: a title that is predicted.
-        corpus: that it is of.
-        tokenizer: of its tokens.
+        corpus: of the run.
+        settings: of the run.
+        epoch: from 1.
     """
-    trie, ids = corpus.trie, np.array([token.id for token in line])
-    among = trie.n_children(trie.walk(ids, np.array([0, len(ids)]))).tolist()
-    numbered = enumerate(zip((token.text for token in line), among, strict=True))
-    # Each choice is a group of its own; forced tokens that follow each other are one.
-    groups = groupby(numbered, key=lambda entry: -1 if entry[1][1] == 1 else entry[0])
-    parts = [[pair for _, pair in group] for _, group in groups]
-    stretches = [Stretch("".join(text for text, _ in part), part[0][1]) for part in parts]
-    return TitleChoices(
-        "".join(token.text for token in line).strip(), stretches, _beginnings(corpus, tokenizer)
-    )
-
-
-def _beginnings(corpus: Corpus, tokenizer: Tokenizer) -> list[Beginning]:
-    trie = corpus.trie
-    first = np.arange(trie.first_child[0], trie.first_child[1])
-    titles = (trie.leaf_hi - trie.leaf_lo)[first]
-    found = []
-    for place in np.argsort(-titles, kind="stable")[:_WIDEST]:
-        (text,) = pieces(tokenizer, [int(trie.token[first[place]])])
-        if text.isprintable() and "\ufffd" not in text:  # else it is a part of a character
-            found.append(Beginning(text, int(titles[place])))
-    return found
+    windows = len(corpus.training)
+    masked = settings.masked_steps(planned_steps(windows, settings)) * settings.batch_size
+    order = EndlessOrder(windows, epoch * windows, settings.seed, masked)
+    return islice(order, (epoch - 1) * windows, None)

@@ -84,7 +84,7 @@ def new_job(workspace: Workspace, request: Request, progress: Progress) -> Job:
             f"there is a run '{request.name}' on dataset '{dataset.name}' already",
             "give the new one another --name, or go on with an unfinished one by --resume",
         )
-    folder = runs / (request.name or _free_name(runs, Path(source.name).stem))
+    folder = runs / (request.name or _free_name(runs, _stem(source, resolved.settings)))
     return Job(folder, dataset, source, resolved)
 
 
@@ -98,13 +98,30 @@ def _resolve(request: Request, progress: Progress) -> Resolved[FinetuneSettings]
     named = [_preset(request.preset)] if request.preset else []
     base = resolve(FinetuneSettings, [*named, config, flags])
     if base.settings.base_model == "auto":
-        chosen = default_base_model(progress)
+        chosen = default_base_model(progress, base.settings.method)
         named = [*named, Layer("this machine", {"base_model": chosen})]
         base = resolve(FinetuneSettings, [*named, config, flags])
     if request.preset is None:
-        named = [_preset(default_preset(base.settings.base_model)), *named]
-    layers = [*named, config, flags]
-    return resolve(FinetuneSettings, layers)
+        chosen = default_preset(base.settings.base_model, base.settings.method)
+        named = [_preset(chosen), *named]
+    resolved = resolve(FinetuneSettings, [*named, config, flags])
+    _check_method(resolved.settings)
+    return resolved
+
+
+def _check_method(settings: FinetuneSettings) -> None:
+    if settings.method != "genrec" and (settings.objective != "next-title" or settings.mask_weight):
+        raise UsageError(
+            f"objective and mask_weight are of the method genrec; {settings.method} has its own",
+            "leave them out, or --method",
+        )
+    if settings.method == "p5" and not settings.task_weights.total:
+        raise UsageError("task_weights leave no task to train", "as in {sequential: 1, direct: 0}")
+
+
+def _stem(source: Source, settings: FinetuneSettings) -> str:
+    base = Path(source.name).stem
+    return base if settings.method == "genrec" else f"{settings.method}-{base}"
 
 
 def _preset(name: str) -> Layer:

@@ -18,7 +18,10 @@ from genrec_cli.core.settings import FinetuneSettings, Normaliser
 from genrec_cli.decoding.trie import TokenTrie
 from genrec_cli.language.choices import Choices, TrieChoices, VocabularyChoices
 from genrec_cli.language.headloss import HeadLoss
+from genrec_cli.language.networks import base_model, head_weight
 from genrec_cli.language.packing import ATTENTION, Pack
+from genrec_cli.language.pairs.network import paired_hidden
+from genrec_cli.language.pairs.pack import PairPack
 
 
 class TitleLoss:
@@ -42,7 +45,7 @@ class TitleLoss:
         """The loss that settings ask for."""
         return cls(trie, settings.normaliser, catalog_head=settings.catalog_head)
 
-    def __call__(self, hidden_TD: Tensor, pack: Pack, head: Tensor) -> Tensor:
+    def __call__(self, hidden_TD: Tensor, pack: Pack | PairPack, head: Tensor) -> Tensor:
         """Weighted sum of -log p over the target tokens of a pack.
 
         Args:
@@ -60,7 +63,7 @@ class LossModel(nn.Module):
     """A model that reads packs and gives their loss; what the Trainer runs and DDP wraps.
 
     Args:
-        network: a causal language model, PEFT or not.
+        network: a causal language model or an encoder-decoder, PEFT or not.
         loss: of its hidden states.
     """
 
@@ -69,9 +72,12 @@ class LossModel(nn.Module):
         self.network = network
         self._loss = loss
 
-    def forward(self, pack: Pack) -> Tensor:
+    def forward(self, pack: Pack | PairPack) -> Tensor:
         """Weighted sum of -log p over the targets of a pack."""
-        hidden = packed_hidden(self.network, pack)
+        if isinstance(pack, PairPack):
+            hidden = paired_hidden(self.network, pack)
+        else:
+            hidden = packed_hidden(self.network, pack)
         return self._loss(hidden, pack, head_weight(self.network))
 
 
@@ -99,14 +105,3 @@ def attention_restored(network: Any) -> Iterator[None]:
         yield
     finally:
         config._attn_implementation = before
-
-
-def head_weight(model: Any) -> Tensor:
-    """Weight of the language-model head, [vocabulary, D]."""
-    weight: Tensor = base_model(model).get_output_embeddings().weight
-    return weight
-
-
-def base_model(model: Any) -> Any:
-    """The transformers model inside a PEFT model, adapters in place; else the model itself."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -20,6 +20,8 @@ from transformers import AttentionInterface
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.language.examples import NO_TARGET, Example
+from genrec_cli.language.pairs.pack import PairPack, pair_packs
+from genrec_cli.language.reading import Reading
 
 ATTENTION: Final = "genrec_packed"
 # Tokens of a pack are a multiple of this: a CPU compiles its bfloat16 products anew for every
@@ -98,9 +100,9 @@ def join(batch: Sequence[Sequence[Example]]) -> dict[str, Tensor]:
 
     Returns:
         `tokens` and `nodes`, int64 [T]; `masked`, bool [T], whether a target is a hidden title;
-        `lengths`, int64 [E].
+        `lengths`, int64 [E]. Where encoders read: `read` and `words`, flat, and `reads`, [E].
     """
-    examples = sorted((e for drawn in batch for e in drawn), key=lambda e: -len(e.tokens))
+    examples = sorted((e for drawn in batch for e in drawn), key=lambda e: -e.length)
     lengths = torch.tensor([len(example.tokens) for example in examples])
     masked = torch.tensor([example.masked for example in examples])
     return {
@@ -108,6 +110,18 @@ def join(batch: Sequence[Sequence[Example]]) -> dict[str, Tensor]:
         "nodes": torch.cat([torch.from_numpy(e.nodes).long() for e in examples]),
         "masked": masked.repeat_interleave(lengths),
         "lengths": lengths,
+        **_readings([e.reading for e in examples if e.reading is not None]),
+    }
+
+
+def _readings(readings: Sequence[Reading]) -> dict[str, Tensor]:
+    """What encoders read; nothing where there are none."""
+    if not readings:
+        return {}
+    return {
+        "read": torch.cat([torch.from_numpy(reading.tokens).long() for reading in readings]),
+        "words": torch.cat([torch.from_numpy(reading.words).long() for reading in readings]),
+        "reads": torch.tensor([len(reading) for reading in readings]),
     }
 
 
@@ -136,14 +150,21 @@ def weighed(batch: Mapping[str, Tensor], counts: Counts, mask_weight: float) -> 
     return {**batch, "weights": torch.where(batch["masked"], hidden, next_title).float()}
 
 
-def micro_batches(batch: Mapping[str, Tensor], most: int, *, packing: bool) -> Iterator[Pack]:
+def micro_batches(
+    batch: Mapping[str, Tensor], most: int, *, packing: bool
+) -> Iterator[Pack | PairPack]:
     """Cut a batch into packs of at most so many tokens, and at least one example.
 
     Args:
         batch: from `weighed`.
         most: tokens in a pack, padding included, but for what rounds them up or one long example.
-        packing: join without padding.
+        packing: join without padding; what encoders read is padded in any case.
     """
+    return pair_packs(batch, most) if "read" in batch else title_packs(batch, most, packing)
+
+
+def title_packs(batch: Mapping[str, Tensor], most: int, packing: bool) -> Iterator[Pack]:
+    """`micro_batches` of a batch without encoders."""
     lengths: list[int] = batch["lengths"].tolist()
     first = begin = 0
     while first < len(lengths):

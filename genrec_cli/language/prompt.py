@@ -77,8 +77,14 @@ class Prompt:
 
 
 def end_of_title(tokenizer: Tokenizer) -> int:
-    """The token that ends a title: the last one of a line break."""
-    return int(tokenizer.encode("\n", add_special_tokens=False)[-1])
+    """The token that ends a title: the last one of a line break, or the end of a text.
+
+    The latter is for tokenizers that have no line breaks, such as T5's.
+    """
+    ids = tokenizer.encode("\n", add_special_tokens=False)
+    if tokenizer.eos_token_id is not None and not (ids and "\n" in tokenizer.decode(ids[-1:])):
+        return int(tokenizer.eos_token_id)
+    return int(ids[-1])
 
 
 def tokenise_titles(tokenizer: Tokenizer, titles: Sequence[str]) -> TitleTokens:
@@ -172,6 +178,12 @@ class Encoder:
         """Ids of the newest titles that leave room for the longest one, and what is around them."""
         titles = (self.titles[int(item)] for item in self.newest(history))
         return [int(i) for part in (self.head, *titles, self.tail) for i in part]
+
+    def prompts(
+        self, histories: Sequence[NDArray[np.int32]], rows: Sequence[int | None]
+    ) -> list[list[int]]:
+        """Prompts of some people; whose they are makes no difference here."""
+        return [self.prompt(history) for history in histories]
 
     def newest(self, history: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int32]:
         """The part of a history that fits: the oldest items are cut."""

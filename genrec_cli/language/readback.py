@@ -1,22 +1,21 @@
 """Training examples read back token by token: what each is, and what the loss sees of it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final, Literal, TypeAlias
+from itertools import chain, pairwise
+from typing import Final
 
 import numpy as np
 
 from genrec_cli.core.settings import Normaliser
 from genrec_cli.language.corpus import Corpus
-from genrec_cli.language.examples import Example, Writer
-from genrec_cli.language.masking import Masking
-from genrec_cli.language.prompt import Encoder, TokenIds, Tokenizer
+from genrec_cli.language.examples import Example
+from genrec_cli.language.pairs.examples import PairExamples
+from genrec_cli.language.pairs.readback import pair_spans
+from genrec_cli.language.prompt import TokenIds, Tokenizer
 from genrec_cli.language.sampler import Draw
-from genrec_cli.language.windows import Window
-
-Role: TypeAlias = Literal["prompt", "history", "hidden", "target", "answer"]
-_Span: TypeAlias = tuple[Role, int]  # of how many tokens
+from genrec_cli.language.spans import Role, Span, title_spans
 
 _HALF_CHARACTER: Final = "\ufffd"
 
@@ -28,8 +27,7 @@ class Token:
     Attributes:
         id: in the tokenizer.
         text: what it adds to the text; nothing if the character that it is of goes on.
-        role: the text around titles, a title that is read, the mark of a hidden one, a next title
-            to write, or a hidden title to write.
+        role: of the line that it is on.
         choices: tokens that share a probability of one in the loss; 1: it costs nothing; None: it
             is not predicted.
     """
@@ -40,17 +38,39 @@ class Token:
     choices: int | None
 
 
-Line: TypeAlias = tuple[Token, ...]
-"""Tokens of one title, or of a text around titles."""
+@dataclass(frozen=True)
+class Line:
+    """Tokens of one item, or of a text around items.
+
+    Attributes:
+        role: what it is.
+        tokens: at least one.
+        item: that it is of; None: of no item.
+    """
+
+    role: Role
+    tokens: tuple[Token, ...]
+    item: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Of all tokens."""
+        return "".join(token.text for token in self.tokens)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the model is to write it."""
+        return self.role in ("target", "answer")
 
 
 @dataclass(frozen=True)
 class ReadExample:
-    """An example as the model reads it.
+    """An example as the model reads and writes it.
 
     Attributes:
-        masked: whether its targets are hidden titles, not next ones.
-        lines: whose texts, joined, are what the example's ids decode to.
+        masked: whether its targets are hidden items, not next ones.
+        lines: whose texts, joined, are what the example's ids decode to; of an encoder-decoder
+            the last one is what the decoder writes.
     """
 
     masked: bool
@@ -59,17 +79,18 @@ class ReadExample:
     @property
     def tokens(self) -> list[Token]:
         """All of them, in order."""
-        return [token for line in self.lines for token in line]
+        return [token for line in self.lines for token in line.tokens]
 
     @property
     def targets(self) -> list[Line]:
-        """Titles that are predicted."""
-        return [line for line in self.lines if line[0].choices is not None]
+        """Items that are predicted."""
+        return [line for line in self.lines if line.is_written]
 
     @property
     def titles(self) -> int:
-        """Titles in the window; a hidden one counts at its place, not again where it is written."""
-        return sum(line[0].role in ("history", "hidden", "target") for line in self.lines)
+        """Items in the window; what has a mark at its place counts once."""
+        lines = Counter(line.role for line in self.lines)
+        return lines["history"] + max(lines["hidden"], lines["target"])
 
     @property
     def decisions(self) -> int:
@@ -98,36 +119,45 @@ class Reader:
         self._vocabulary = len(tokenizer) if normaliser == "vocabulary" else None
 
     def read(self, draw: Draw) -> list[ReadExample]:
-        """The texts of a draw: a window's next titles, and its hidden ones if there are."""
+        """The texts of a draw: a window's next items, its hidden ones, or both."""
         window, examples = self._training.windows[draw.window], self._training[draw]
-        encoder = _writer_of(examples[0], window, self._training.writers).encoder
-        return [self._read(example, self._spans(example, window, encoder)) for example in examples]
+        if isinstance(self._training, PairExamples):
+            lexicon = self._training.writer.encoder.lexicon
+            spans = [pair_spans(example, window, lexicon) for example in examples]
+        else:
+            spans = title_spans(examples, window, self._training)
+        return [self._read(*pair) for pair in zip(examples, spans, strict=True)]
 
-    def _spans(self, example: Example, window: Window, encoder: Encoder) -> list[_Span]:
-        if example.masked:
-            assert self._training.masking is not None
-            return hidden_spans(example, window, encoder, self._training.masking)
-        return next_spans(window, encoder)
-
-    def _read(self, example: Example, spans: Sequence[_Span]) -> ReadExample:
-        texts = pieces(self._tokenizer, example.tokens.tolist())
-        bounds = np.cumsum([0, *(length for _, length in spans)]).tolist()
-        assert bounds[-1] == len(texts)
-        choices = self._choices(example)
-        tokens = list(zip(example.tokens.tolist(), texts, choices, strict=True))
-        lines = (
-            tuple(Token(number, text, role, among) for number, text, among in tokens[begin:end])
-            for (begin, end), (role, _) in zip(pairwise(bounds), spans, strict=True)
+    def _read(self, example: Example, spans: Sequence[Span]) -> ReadExample:
+        ids = [text.tolist() for text in _texts(example)]
+        texts = chain.from_iterable(pieces(self._tokenizer, text) for text in ids)
+        tokens = list(zip(chain(*ids), texts, self._choices(example), strict=True))
+        bounds = np.cumsum([0, *(span.length for span in spans)]).tolist()
+        assert bounds[-1] == len(tokens)
+        lines = tuple(
+            Line(span.role, tuple(Token(n, t, span.role, c) for n, t, c in tokens[a:b]), span.item)
+            for (a, b), span in zip(pairwise(bounds), spans, strict=True)
+            if span.length
         )
-        return ReadExample(example.masked, tuple(line for line in lines if line))
+        return ReadExample(example.masked, lines)
 
     def _choices(self, example: Example) -> list[int | None]:
-        targets = example.nodes >= 0
-        children = self._trie.n_children(np.where(targets, example.nodes, 0))
-        return [
+        """Of each token of all texts, those of the last one being predicted."""
+        nodes = example.nodes[-len(_texts(example)[-1]) :]
+        targets = nodes >= 0
+        children = self._trie.n_children(np.where(targets, nodes, 0))
+        read: list[int | None] = [None] * (0 if example.reading is None else len(example.reading))
+        return read + [
             (self._vocabulary or among) if is_target else None
             for among, is_target in zip(children.tolist(), targets.tolist(), strict=True)
         ]
+
+
+def _texts(example: Example) -> list[TokenIds]:
+    """What is read and what is written; a decoder's first token, its start, is no text."""
+    if example.reading is None:
+        return [example.tokens]
+    return [example.reading.tokens, example.tokens[1:]]
 
 
 def pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
@@ -152,52 +182,3 @@ def pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
 def _decoded(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     text: str = tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
     return text
-
-
-def _writer_of(example: Example, window: Window, writers: Sequence[Writer]) -> Writer:
-    """The writer, and thus the wording, by which an example of next titles was written."""
-    return next(
-        writer
-        for writer in writers
-        if np.array_equal(writer.next_titles(window).tokens, example.tokens)
-    )
-
-
-def next_spans(window: Window, encoder: Encoder) -> list[_Span]:
-    """Parts of an example of next titles; some may have no tokens."""
-    lengths = encoder.titles.lengths[window.items].tolist()
-    split = window.first_target
-    return [
-        ("prompt", len(encoder.head)),
-        *(("history", length) for length in lengths[:split]),
-        ("prompt", len(encoder.tail)),
-        *(("target", length) for length in lengths[split:]),
-    ]
-
-
-def hidden_spans(
-    example: Example, window: Window, encoder: Encoder, masking: Masking
-) -> list[_Span]:
-    """Parts of an example of hidden titles, of which each answer begins at the trie's root."""
-    begins = np.flatnonzero(example.nodes == 0)
-    answers = np.diff([*begins, len(example.tokens)]).tolist()
-    text = example.tokens[: begins[0] - len(masking.answers)]
-    return [
-        ("prompt", len(encoder.head)),
-        *reversed(list(_places(text, window, encoder, masking))),
-        ("prompt", len(masking.answers)),
-        *(("answer", length) for length in answers),
-    ]
-
-
-def _places(text: TokenIds, window: Window, encoder: Encoder, masking: Masking) -> Iterator[_Span]:
-    """Titles and marks of hidden ones, from the newest to the oldest that had room."""
-    end, head = len(text), len(encoder.head)
-    for item in window.items[::-1]:
-        if end == head:
-            return
-        title = encoder.titles[int(item)]
-        is_read = np.array_equal(text[max(head, end - len(title)) : end], title)
-        place: _Span = ("history", len(title)) if is_read else ("hidden", len(masking.line))
-        yield place
-        end -= place[1]

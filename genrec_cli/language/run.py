@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from genrec_cli.core.errors import WorkspaceError
+import numpy as np
+from numpy.typing import NDArray
+
+from genrec_cli.core.errors import UsageError, WorkspaceError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.core.workspace import RUN_MANIFEST, read_json
 from genrec_cli.data.dataset import Dataset
@@ -14,10 +17,15 @@ from genrec_cli.decoding.trie import TokenTrie, build_trie
 from genrec_cli.language.backbones.adapt import load_trained
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source, find_source
-from genrec_cli.language.corpus import make_encoder_and_trie
+from genrec_cli.language.corpus import make_encoder, tokenised_items
 from genrec_cli.language.hardware import best_place, hardware
+from genrec_cli.language.itemnames import names_of_items
+from genrec_cli.language.networks import is_pair_model
 from genrec_cli.language.newtitles import tokenise_new_titles
-from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer
+from genrec_cli.language.pairs.encoder import PairEncoder
+from genrec_cli.language.pairs.people import KnownUsers
+from genrec_cli.language.prompt import Encoder, Prompt, Tokenizer, tokenise_titles
+from genrec_cli.language.serving.seq2seq import Seq2SeqModel
 from genrec_cli.language.serving.stepmodel import TreeModel
 
 RUN_FORMAT: Final = 2
@@ -41,21 +49,51 @@ class LoadedRun:
         model: answers the search.
         effort: how a search spends its time on this machine.
         users_at_once: people whose prompts and trees fit its memory together.
+        known: users by their histories; None: the model knows no users.
     """
 
     name: str
     manifest: Mapping[str, Any]
     tokenizer: Tokenizer
-    encoder: Encoder
+    encoder: Encoder | PairEncoder
     trie: TokenTrie
     network: Any
-    model: TreeModel
+    model: TreeModel | Seq2SeqModel
     effort: Effort
     users_at_once: int
+    known: KnownUsers | None = None
+
+    @property
+    def settings(self) -> FinetuneSettings:
+        """That it was trained with."""
+        return FinetuneSettings(**self.manifest["settings"])
+
+    @property
+    def writes_plain_titles(self) -> bool:
+        """Whether it is a causal model that goes on with titles, which can do without a trie."""
+        return (self.settings.method, self.settings.item_words) == ("genrec", "titles")
+
+    def prompts(self, histories: Sequence[NDArray[np.int32]]) -> list[Any]:
+        """What the model is asked with."""
+        nobody: list[int | None] = [None] * len(histories)
+        rows = nobody if self.known is None else self.known.rows(histories)
+        return [*self.encoder.prompts(histories, rows)]
 
     def on_catalog(self, titles: Sequence[str]) -> "LoadedRun":
-        """The same run, writing other titles."""
-        tokens = tokenise_new_titles(self.encoder, self.tokenizer, titles)
+        """The same run, writing other titles.
+
+        Raises:
+            UsageError: it writes ids of the dataset's items.
+        """
+        if self.settings.item_words != "titles":
+            raise UsageError(
+                f"run '{self.name}' writes ids of its dataset's items, and new ones have none",
+                "use a run that writes titles (finetune --set items=titles)",
+            )
+        if isinstance(self.encoder, Encoder):
+            tokens = tokenise_new_titles(self.encoder, self.tokenizer, titles)
+        else:  # a decoder has room for any title
+            tokens = tokenise_titles(self.tokenizer, titles)
         return replace(self, trie=build_trie((tokens.flat, tokens.offsets)))
 
 
@@ -99,8 +137,8 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
     model_folder = folder / MODEL_FOLDER
     saved = Source(source.name, "folder", str(model_folder))
     tokenizer = load_tokenizer(saved)
-    prompt = Prompt.load(folder)
-    encoder, trie = make_encoder_and_trie(dataset, tokenizer, prompt, settings.max_length)
+    items, trie = tokenised_items(dataset, tokenizer, names_of_items(dataset, settings, folder))
+    encoder = make_encoder(dataset, tokenizer, items, Prompt.load(folder), settings)
     network = load_trained(source, settings, best_place(), model_folder)
     asked = asking(network, settings.max_length)
     return LoadedRun(
@@ -113,6 +151,7 @@ def load_run(folder: Path, dataset: Dataset) -> LoadedRun:
         model=asked.model,
         effort=asked.effort,
         users_at_once=asked.users_at_once,
+        known=None if settings.method == "genrec" else KnownUsers(dataset),
     )
 
 
@@ -125,14 +164,14 @@ class Asking(NamedTuple):
         users_at_once: people whose prompts and trees fit the memory together.
     """
 
-    model: TreeModel
+    model: TreeModel | Seq2SeqModel
     effort: Effort
     users_at_once: int
 
 
 def asking(network: Any, max_length: int) -> Asking:
     """How to search a network in evaluation mode, whose prompts have so many tokens at most."""
-    model = TreeModel(network)
+    model = Seq2SeqModel(network) if is_pair_model(network) else TreeModel(network)
     users, room = _shares(model, max_length)
     on_gpu = next(network.parameters()).device.type == "cuda"
     return Asking(model, replace(GPU if on_gpu else CPU, room=room), users)
@@ -146,7 +185,7 @@ def base_of(manifest: Mapping[str, Any]) -> Source:
     return source
 
 
-def _shares(model: TreeModel, max_length: int) -> tuple[int, int]:
+def _shares(model: TreeModel | Seq2SeqModel, max_length: int) -> tuple[int, int]:
     """How many users are searched together, and the tokens kept behind each one's prompt.
 
     Both fit a quarter of the free memory; more than 64 users gain nothing.

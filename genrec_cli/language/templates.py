@@ -8,6 +8,7 @@ ours, fit for any kind of item; its repository asks for films among toys, and fo
 from typing import Final
 
 from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.language.pairs.wordings import ASKED, DIRECT, HISTORY, SEQUENTIAL, SOMEBODY
 from genrec_cli.language.prompt import Prompt
 
 PAPER_WORDINGS: Final = (
@@ -23,12 +24,19 @@ PAPER_WORDINGS: Final = (
 
 HIDDEN: Final = "[hidden]\n"
 """Stands for a title in masked-item prediction."""
+A_USER: Final = " user_1"
+"""As encoder-decoders read users; numbers are cut in pieces that items have, too."""
 ANSWERS: Final = "[hidden were]\n"
 """Stands before the titles that were hidden."""
 
 
 def prompts_of(settings: FinetuneSettings) -> list[Prompt]:
-    """The prompts that a run is trained on; serving takes the first."""
+    """The prompts that a run is trained on; serving takes the first, of p5 the only one here."""
+    if settings.method == "masked":
+        return [Prompt("")]
+    if settings.method == "p5":
+        before, _, after = ASKED.partition(HISTORY)
+        return [Prompt(before, after)]
     if settings.objective == "paper":
         return [Prompt(f"Instruction: {w}\nInput:\n", "Output:\n") for w in PAPER_WORDINGS]
     # A model of hidden titles alone is asked for one that is hidden at the end.
@@ -37,6 +45,12 @@ def prompts_of(settings: FinetuneSettings) -> list[Prompt]:
 
 
 def texts_of(settings: FinetuneSettings) -> list[str]:
-    """All text around titles that a tokenizer of one's own should know."""
+    """All text around items that a tokenizer of one's own should know."""
+    if settings.method == "masked":
+        return [A_USER]
+    if settings.method == "p5":
+        wordings = [*SEQUENTIAL, *DIRECT, ASKED, SOMEBODY]
+        words = [word for wording in wordings for word in wording.split() if word[0] != "{"]
+        return [A_USER, *(f" {word}" for word in words)]
     texts = [text for prompt in prompts_of(settings) for text in (prompt.before, prompt.after)]
     return [*texts, *((HIDDEN, ANSWERS) if settings.hides_titles else ())]

@@ -130,7 +130,8 @@ class PackTrainer(Trainer):
         mine, team = Counts.of(inputs), self.lesson.team
         counts = Counts(*(round(count) for count in team.summed(mine)))
         self.speed.targets += counts.next
-        self.speed.tokens += round(team.summed([len(inputs["tokens"])])[0])
+        tokens = len(inputs["tokens"]) + len(inputs.get("read", ()))
+        self.speed.tokens += round(team.summed([tokens])[0])
         batch = weighed(inputs, counts, self.lesson.settings.mask_weight or 1.0)
         # DDP takes the mean over processes; what is wanted is the sum.
         return {**batch, "weights": batch["weights"] * team.size}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from genrec_cli.core.errors import UsageError
 from genrec_cli.core.settings import SearchSettings
 from genrec_cli.core.sourcecode import code_hash
 from genrec_cli.core.workspace import RUN_MANIFEST
@@ -44,6 +45,11 @@ class GenRec:
     def fit(self, dataset: Dataset, seed: int) -> None:
         """Load the run, which was trained by `genrec finetune`; nothing is random."""
         self._run = run = load_run(self._folder, dataset)
+        if self._settings.method == "free" and not run.writes_plain_titles:
+            raise UsageError(
+                f"run '{self.name}' is no causal model of titles, and cannot be searched freely",
+                "leave out --search free",
+            )
         if self._settings.over is None:
             over = {"over": run.manifest["settings"]["normaliser"]}
             self._settings = self._settings.model_copy(update=over)
@@ -91,7 +97,7 @@ class GenRec:
         explained = []
         for start in range(0, len(histories), step):
             part = slice(start, start + step)
-            session = run.model.start([run.encoder.prompt(history) for history in histories[part]])
+            session = run.model.start(run.prompts(histories[part]))
             explained.extend(explain(session, run.trie, list(ranking.items[part])))
         return [[worded(run.tokenizer, choices) for choices in row] for row in explained]
 
@@ -113,7 +119,7 @@ class GenRec:
         priors: Sequence[Scores | None],
     ) -> list[Ranking]:
         run = self._loaded()
-        prompts = [run.encoder.prompt(history) for history in histories]
+        prompts = run.prompts(histories)
         if self._settings.method == "free":
             return [self._write(prompts, k, exclude)]
         session = run.model.start(prompts)

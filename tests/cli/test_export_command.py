@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genrec_cli.core.workspace import read_json
 
-from .console import Console, rows_of
+from .console import TINY_RUN, Console, rows_of
 
 
 def test_a_run_is_handed_over_whole_and_only_by_force_again(
@@ -81,6 +81,28 @@ def test_what_cannot_be_handed_over_is_refused_and_nothing_is_written(
     assert message in outcome.err
     assert fix in outcome.err.split("fix:")[1]
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--method", "p5", "--base-model", "nano-t5"), "a model of the method p5 reads texts"),
+        (("--base-model", "nano", "--set", "items=random"), "it reads and writes ids of items"),
+    ],
+)
+def test_a_run_that_only_genrec_can_ask_is_not_handed_over(
+    changeable: Console, tmp_path: Path, options: tuple[str, ...], why: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY_RUN)
+    untrained = ("--config", tmp_path / "tiny.yaml", "--max-steps", "0", "--name", "ids")
+    changeable.done("finetune", *options, *untrained)
+    for kind in ("merged", "adapter", "gguf-ready"):
+        output = tmp_path / "out"
+        refused = changeable("export", "--run", "ids", "--format", kind, "--output", output)
+        assert refused.code == 2
+        assert f"run 'ids' cannot be exported: {why}" in refused.err
+        assert "genrec predict --run ids" in refused.err.split("fix:")[1]
+        assert not output.exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(trained: Console, tmp_path: Path) -> None:

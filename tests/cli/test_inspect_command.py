@@ -143,11 +143,12 @@ def test_without_colours_words_and_brackets_say_what_colours_do(prepared: Consol
     for shown_text in report.shown:
         for line in shown_text.example.lines:
             cells = [
-                f"⟦{token.text}⟧" if (token.choices or 0) > 1 else token.text for token in line
+                f"⟦{token.text}⟧" if (token.choices or 0) > 1 else token.text
+                for token in line.tokens
             ]
             text = "│".join(cells).replace("\n", "↵")
             assert any(
-                re.match(rf"{line[0].role} +{re.escape(text)}", row) for row in said.splitlines()
+                re.match(rf"{line.role} +{re.escape(text)}", row) for row in said.splitlines()
             )
     plain = shown(report, color_system="truecolor", force_terminal=True, no_color=True)
     assert "⟦" in plain
@@ -161,7 +162,7 @@ def test_on_a_terminal_colours_tell_what_is_chosen_from_what_is_forced(prepared:
     forced = {"target": "\x1b[32m", "answer": "\x1b[35m"}
     for shown_text in report.shown:
         for line in shown_text.example.targets:
-            for token in line:
+            for token in line.tokens:
                 style = (forced if token.choices == 1 else chosen)[token.role]
                 text = token.text.replace("\n", "↵")
                 assert f"{style}{text}\x1b[0m" in said
@@ -182,7 +183,7 @@ def test_ids_stand_behind_their_tokens(prepared: Console) -> None:
     said = shown(report, ids=True, color_system=None)
     digits = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     for line in report.shown[0].example.lines[:2]:
-        cells = [f"{token.text}{token.id}".translate(digits) for token in line]
+        cells = [f"{token.text}{token.id}".translate(digits) for token in line.tokens]
         assert any(
             "│".join(cells).replace("\n", "↵") in row.translate(digits) for row in said.splitlines()
         )
@@ -195,9 +196,81 @@ def test_a_loss_over_the_vocabulary_has_nothing_forced(prepared: Console) -> Non
     assert "forced, free" not in said
 
 
+PAIRS = ("inspect", "--method", "p5", "--base-model", "nano-t5")
+
+
+def test_what_an_encoder_reads_stands_above_what_the_decoder_writes(prepared: Console) -> None:
+    said = prepared.done(*PAIRS, "--user", "v003", "--examples", "2", "--json").json
+    assert (said["settings"]["method"], said["settings"]["items"]) == ("p5", "random")
+    assert said["corpus"]["windows"] == said["corpus"]["targets"] > 2
+    for example in said["examples"]:
+        roles = [token["role"] for token in example["tokens"]]
+        assert roles == sorted(roles, key="target".__eq__)
+        assert example["targets"] == 1
+        assert example["titles"] == len(example["items"])
+    text = prepared.done(*PAIRS, "--user", "v003", "--examples", "2").out
+    assert "the encoder reads all lines but the last, which the decoder writes" in text
+    windows = said["examples"][0]["windows"]
+    assert f"User v003, target 1 of {windows}: the next item" in text
+    for example in said["examples"]:
+        written = [token for token in example["tokens"] if token["role"] == "target"]
+        told = len(example["tokens"]) - len(written)
+        assert f"{told} tokens read, {len(written)} written" in text
+
+
+@pytest.mark.parametrize("options", [PAIRS, (*NANO, "--set", "items=random")])
+def test_titles_stand_beside_the_ids_that_are_read_for_them(
+    prepared: Console, options: tuple[str, ...]
+) -> None:
+    said = prepared.done(*options, "--examples", "2", "--json").json
+    catalog = prepared.workspace / "data" / "sample" / "catalog.parquet"
+    titles = {row["title"] for row in rows_of(catalog)}
+    text = prepared.done(*options, "--examples", "2").out
+    rows = iter(text.splitlines())
+    for example in said["examples"]:
+        assert {item["title"] for item in example["items"]} <= titles
+        for item in example["items"]:
+            row = rf"{item['role']} .*item_.*  {re.escape(item['title'])}  "
+            assert any(re.match(row, shown_row) for shown_row in rows), item
+    first = said["first_target"]
+    assert re.fullmatch(r"item_\d+", first["id"])
+    assert f"through the trie: {first['id']} ({first['title']})" in text
+    longest = said["corpus"]["longest_titles"][0]
+    assert f"{longest['tokens']} tokens  {longest['id']} ({longest['title']})" in text
+
+
+def test_hidden_items_are_drawn_first_of_named_users_too(prepared: Console) -> None:
+    masked = ("inspect", "--method", "masked", "--base-model", "nano-bart")
+    for options in (masked, (*NANO, "--set", "objective=masked")):
+        for more in ((), ("--user", "v003")):
+            first = prepared.done(*options, *more, "--json").json
+            assert [example["masked"] for example in first["examples"]] == [True] * (
+                len(first["examples"])
+            )
+            last = prepared.done(*options, *more, "--epoch", "9", "--json").json
+            assert not any(example["masked"] for example in last["examples"])
+    text = prepared.done(*masked, "--examples", "1").out
+    assert re.search(r"^hidden +<mask>", text, flags=re.MULTILINE)
+    assert re.search(r"^answer .*⟦", text, flags=re.MULTILINE)
+
+
+def test_another_seed_leaves_a_run_its_users(changed: Console) -> None:
+    job = begin(changed, method="p5", base_model="nano-t5", max_length=64)
+    options = ("inspect", "--run", job.folder.name, "--user", "v003", "--examples", "9", "--json")
+
+    def users(*more: str) -> set[str]:
+        examples = changed.done(*options, *more).json["examples"]
+        texts = ["".join(token["text"] for token in e["tokens"]) for e in examples]
+        return {word for text in texts for word in re.findall(r"user_\d+", text)}
+
+    assert len(users()) == 1
+    assert users() == users("--seed", "5")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message", "fix"),
     [
+        (("--method", "p5"), 1, "base model 'nano' is no encoder-decoder", "nano-t5"),
         (("--user", "v0010"), 1, "unknown user 'v0010' in dataset 'sample'", "nearest ids: v001"),
         (("--run", "other"), 1, "no run 'other' in", "genrec inspect"),
         (("--dataset", "other"), 1, "no dataset 'other'", "genrec prepare"),

@@ -114,7 +114,7 @@ def by_hand(model: Any, corpus: Corpus, over: Normaliser = "catalog") -> dict[st
     """An evaluation with a forward pass for each person and title, and nothing of the program's."""
     cases, tokens = corpus.cases, corpus.encoder.titles
     titles = [tuple(tokens[item].tolist()) for item in range(corpus.trie.n_items)]
-    prompts = [corpus.encoder.prompt(history) for history in cases.histories]
+    prompts = corpus.prompts(cases)
     model.eval()
     scores = np.array([naive_scores(model, titles, prompt, over) for prompt in prompts])
     of_targets = scores[np.arange(len(cases)), cases.targets]

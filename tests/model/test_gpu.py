@@ -8,6 +8,7 @@ from tiny import naive_scores, settings_for
 
 from genrec_cli.core.progress import SILENT
 from genrec_cli.data.dataset import Dataset
+from genrec_cli.data.split import held_out
 from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.search import GPU, best_first
 from genrec_cli.evaluation.validation import RankingValidation
@@ -63,7 +64,7 @@ def test_a_model_trains_is_saved_loaded_and_predicts_on_the_gpu(
     assert trained is not None
     assert trained.best["validation_loss"] < trained.before["validation_loss"]
 
-    prompts = [corpus.encoder.prompt(dataset.sequence(row)) for row in range(3)]
+    prompts = corpus.prompts(held_out(dataset, "test").part(slice(3)))
     session, question = TreeModel(loaded).start(prompts), Question(5, [[], [], []])
     ranking = best_first(session, corpus.trie, question, effort=GPU)
     assert ranking.exact.all()
@@ -78,7 +79,7 @@ def test_the_search_on_the_gpu_scores_as_naive_scoring_does(
     settings = settings_for(train="full")
     corpus = make_corpus(dataset, tokenizer, settings)
     model = trainable_model(base, tokenizer, settings, place).eval()
-    prompts = [corpus.encoder.prompt(dataset.sequence(row)) for row in range(3)]
+    prompts = corpus.prompts(held_out(dataset, "test").part(slice(3)))
     count = corpus.trie.n_items
     question = Question(count, [[] for _ in prompts])
     ranking = best_first(TreeModel(model).start(prompts), corpus.trie, question, effort=GPU)

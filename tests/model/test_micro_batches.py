@@ -18,7 +18,7 @@ from genrec_cli.data.sources import Input
 from genrec_cli.language.backbones.nano import train_tokenizer
 from genrec_cli.language.corpus import make_corpus
 from genrec_cli.language.examples import NO_TARGET, Example, TrainingExamples
-from genrec_cli.language.packing import Counts, Pack, join, micro_batches, weighed
+from genrec_cli.language.packing import Counts, Pack, join, micro_batches, title_packs, weighed
 from genrec_cli.language.sampler import EndlessOrder
 from genrec_cli.language.templates import texts_of
 
@@ -63,7 +63,7 @@ def test_a_batch_is_cut_into_as_large_packs_as_fit_with_every_example_once(
 ) -> None:
     drawn = {int(e.tokens[0]): e for part in batch for e in part}
     joined = weighed(join(batch), Counts.of(join(batch)), 0.5)
-    packs = list(micro_batches(joined, most, packing=packing))
+    packs = list(title_packs(joined, most, packing))
     found = [check_pack(pack, drawn, packing) for pack in packs]
     sizes = [[len(drawn[number].tokens) for number in numbers] for numbers in found]
 
@@ -120,7 +120,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> TrainingExamples:
     ).folder
     dataset, values = load_dataset(folder), FinetuneSettings(max_length=256, mask_weight=0.3)
     tokenizer = train_tokenizer([*dataset.titles, *texts_of(values)])
-    return make_corpus(dataset, tokenizer, values).training
+    training = make_corpus(dataset, tokenizer, values).training
+    assert isinstance(training, TrainingExamples)
+    return training
 
 
 def waste(data: TrainingExamples, most: int, *, packing: bool) -> float:

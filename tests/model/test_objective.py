@@ -25,11 +25,10 @@ from torch import Tensor
 from genrec_cli.core.settings import Normaliser
 from genrec_cli.language import choices, headloss
 from genrec_cli.language.examples import Example
+from genrec_cli.language.networks import base_model, head_weight
 from genrec_cli.language.objective import (
     LossModel,
     TitleLoss,
-    base_model,
-    head_weight,
     packed_hidden,
 )
 from genrec_cli.language.packing import Counts, join, micro_batches

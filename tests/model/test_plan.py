@@ -19,7 +19,7 @@ from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.objective import LossModel, TitleLoss
-from genrec_cli.language.packing import Counts, Pack, join, micro_batches, weighed
+from genrec_cli.language.packing import Counts, Pack, join, title_packs, weighed
 from genrec_cli.language.planning.anatomy import Anatomy
 from genrec_cli.language.planning.budget import Load, layer_bytes, memory_parts
 from genrec_cli.language.planning.estimate import Estimate
@@ -63,7 +63,7 @@ def plan_of(
 
 def pack_of(corpus: Corpus, windows: int) -> Pack:
     batch = join([corpus.training[Draw(0, window)] for window in range(windows)])
-    return next(micro_batches(weighed(batch, Counts.of(batch), 0.0), 10**6, packing=True))
+    return next(title_packs(weighed(batch, Counts.of(batch), 0.0), 10**6, packing=True))
 
 
 # What is trained

@@ -24,7 +24,8 @@ from genrec_cli.decoding.question import Question
 from genrec_cli.decoding.search import Effort, best_first
 from genrec_cli.decoding.steps import Session, StepModel
 from genrec_cli.decoding.trie import build_trie
-from genrec_cli.language.objective import base_model
+from genrec_cli.language.networks import base_model, is_pair_model
+from genrec_cli.language.reading import Reading
 from genrec_cli.language.serving.seq2seq import Seq2SeqModel
 from genrec_cli.language.serving.stepmodel import TreeModel
 
@@ -48,9 +49,19 @@ def model(request: pytest.FixtureRequest) -> Any:
     return MAKERS[request.param]()
 
 
-def served(model: Any) -> StepModel:
-    encoder_decoder = base_model(model).config.is_encoder_decoder
-    return Seq2SeqModel(model) if encoder_decoder else TreeModel(model)
+class Reader:
+    """An encoder-decoder that is asked with token ids, of no words."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = Seq2SeqModel(model)
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> Session:
+        ids = [np.array(prompt, dtype=np.int32) for prompt in prompts]
+        return self._model.start([Reading(row, np.zeros_like(row)) for row in ids])
+
+
+def served(model: Any) -> StepModel[Sequence[int]]:
+    return Reader(model) if is_pair_model(model) else TreeModel(model)
 
 
 class Tree:

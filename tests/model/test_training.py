@@ -29,7 +29,7 @@ from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import NOWHERE
 from genrec_cli.language.arguments import require_possible, tensorboard_wanted, trackers
 from genrec_cli.language.corpus import Corpus, make_corpus
-from genrec_cli.language.objective import base_model
+from genrec_cli.language.networks import base_model
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.team import Team
 

@@ -15,13 +15,8 @@ from genrec_cli.core.settings import FinetuneSettings, Targets
 from genrec_cli.data.split import Cut, bounds
 from genrec_cli.language.backbones.nano import train_tokenizer
 from genrec_cli.language.corpus import make_corpus
-from genrec_cli.language.inspection import (
-    Beginning,
-    Stretch,
-    corpus_figures,
-    rows_of_windows,
-    title_choices,
-)
+from genrec_cli.language.inspection import corpus_figures, rows_of_windows
+from genrec_cli.language.narrowing import Beginning, Stretch, title_choices
 from genrec_cli.language.prompt import tokenise_titles
 from genrec_cli.language.readback import Reader
 from genrec_cli.language.sampler import Draw
@@ -101,7 +96,7 @@ def test_a_target_is_followed_through_the_trie(
     chosen = FinetuneSettings(instruction="Titles:", max_length=60)
     corpus = make_corpus(dataset, TOKENIZER, chosen)
     (example,) = Reader(corpus, TOKENIZER, "vocabulary").read(Draw(0, 0))
-    found = title_choices(example.targets[0], corpus, TOKENIZER)
+    found = title_choices(example.targets[0], dataset, corpus, TOKENIZER)
     assert found.title == TITLES[item]
     assert found.stretches == [Stretch(text, choices) for text, choices in stretches]
     assert found.beginnings == [Beginning("The", 3), Beginning("Up", 2)]  # and half a character

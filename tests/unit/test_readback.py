@@ -24,8 +24,9 @@ from genrec_cli.language.choices import Choices, TrieChoices, VocabularyChoices
 from genrec_cli.language.corpus import Corpus, make_corpus
 from genrec_cli.language.masking import Masking
 from genrec_cli.language.prompt import tokenise_titles
-from genrec_cli.language.readback import Line, Reader, ReadExample, hidden_spans, pieces
+from genrec_cli.language.readback import Line, Reader, ReadExample, pieces
 from genrec_cli.language.sampler import Draw
+from genrec_cli.language.spans import hidden_spans
 from genrec_cli.language.templates import PAPER_WORDINGS, texts_of
 from genrec_cli.language.windows import Window
 
@@ -119,10 +120,6 @@ def text_of(example: ReadExample, *roles: str) -> str:
     return "".join(token.text for token in example.tokens if not roles or token.role in roles)
 
 
-def words(line: Line) -> str:
-    return "".join(token.text for token in line)
-
-
 def lines(titles: NDArray[np.int32]) -> str:
     return "".join(f"{TITLES[int(item)]}\n" for item in titles)
 
@@ -131,7 +128,7 @@ def naive_choices(line: Line) -> list[int]:
     """At each token, how many different ones follow the same beginning in any title."""
     tokens = tokenise_titles(BYTES, TITLES)
     titles = [tuple(tokens[item].tolist()) for item in range(len(TITLES))]
-    ids = tuple(token.id for token in line)
+    ids = tuple(token.id for token in line.tokens)
     return [
         len({title[place] for title in titles if title[:place] == ids[:place]})
         for place in range(len(ids))
@@ -147,7 +144,7 @@ def test_next_titles_are_read_then_written(tmp_path: Path, targets: str) -> None
         assert text_of(example, "prompt") == "Titles:\n"
         assert text_of(example, "history") == lines(window.items[:split])
         assert text_of(example, "target") == lines(window.items[split:])
-        assert [words(line) for line in example.lines[1:]] == [
+        assert [line.text for line in example.lines[1:]] == [
             f"{TITLES[item]}\n" for item in window.items
         ]
         assert (example.titles, len(example.targets)) == (len(window.items), window.targets)
@@ -156,8 +153,8 @@ def test_next_titles_are_read_then_written(tmp_path: Path, targets: str) -> None
 def test_choices_are_those_of_the_trie_and_only_several_carry_loss(tmp_path: Path) -> None:
     for _, (example,) in made(tmp_path).draws():
         for line in example.lines:
-            expected = naive_choices(line) if line[0].role == "target" else [None] * len(line)
-            assert [token.choices for token in line] == expected
+            expected = naive_choices(line) if line.role == "target" else [None] * len(line.tokens)
+            assert [token.choices for token in line.tokens] == expected
         counts = [token.choices for token in example.tokens if token.choices is not None]
         assert example.forced == counts.count(1)
         assert example.decisions == len(counts) - example.forced > 0
@@ -192,24 +189,45 @@ def test_without_the_trie_every_token_of_a_target_competes_with_all(tmp_path: Pa
 
 def test_hidden_titles_are_marked_and_written_behind(tmp_path: Path) -> None:
     for window, (_, example) in made(tmp_path, mask_weight=0.5).draws():
-        answers = [words(line) for line in example.targets]
+        answers = [line.text for line in example.targets]
         left = iter(answers)
         places = example.lines[1 : -1 - len(answers)]
         assert text_of(example, "hidden") == "[hidden]\n" * len(answers)
-        assert words(example.lines[-1 - len(answers)]) == "[hidden were]\n"
-        whole = [next(left) if line[0].role == "hidden" else words(line) for line in places]
+        assert example.lines[-1 - len(answers)].text == "[hidden were]\n"
+        whole = [next(left) if line.role == "hidden" else line.text for line in places]
         assert "".join(whole) == lines(window.items)
         assert len(answers) == -(-len(window.items) // 5)
-        assert [[t.choices for t in line] for line in example.targets] == [
+        assert [[t.choices for t in line.tokens] for line in example.targets] == [
             naive_choices(line) for line in example.targets
         ]
         assert (example.masked, example.titles) == (True, len(window.items))
 
 
+def test_a_stage_of_hidden_titles_alone_is_read_back(tmp_path: Path) -> None:
+    world = made(tmp_path, objective="masked")
+    for number, window in enumerate(world.corpus.training.windows):
+        (example,) = world.reader.read(Draw(0, number, masked=True))
+        assert example.masked
+        assert {line.role for line in example.targets} == {"answer"}
+        assert example.titles == len(window.items)
+        (later,) = world.reader.read(Draw(0, number))
+        assert text_of(later) == "Titles:\n" + lines(window.items)
+
+
+def test_lines_say_of_which_items_they_are(tmp_path: Path) -> None:
+    for window, (read, hidden) in made(tmp_path, mask_weight=1).draws():
+        assert [line.item for line in read.lines] == [None, *window.items.tolist()]
+        of_items = [line for line in hidden.lines if line.item is not None]
+        assert of_items == [line for line in hidden.lines if line.role in ("history", "answer")]
+        assert [line.text for line in of_items] == [
+            f"{TITLES[line.item or 0]}\n" for line in of_items
+        ]
+
+
 def test_a_title_like_the_mark_of_a_hidden_one_is_read_as_one_or_the_other(tmp_path: Path) -> None:
     sequence = [MARK, MARK, 0, MARK, 3, 1, 1]
     for window, (_, example) in made(tmp_path, [sequence], mask_weight=0.5).draws():
-        assert words(example.lines[0]) == "Titles:\n"
+        assert example.lines[0].text == "Titles:\n"
         assert len(example.targets) == 1
         places = text_of(example, "history", "hidden")
         assert places.count("\n") == len(window.items)
@@ -238,19 +256,19 @@ def test_hidden_titles_are_found_where_the_oldest_had_no_room(
     window = Window(items, 1)
     example = world.writer.hidden_titles(window, masking, np.random.default_rng(seed))
     spans = hidden_spans(example, window, world.encoder, masking)
-    bounds = np.cumsum([0, *(length for _, length in spans)])
+    bounds = np.cumsum([0, *(span.length for span in spans)])
     parts = [example.tokens[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
     assert [token for part in parts for token in part] == example.tokens.tolist()
     by_role = {
-        role: [part for (is_role, _), part in zip(spans, parts, strict=True) if is_role == role]
+        role: [part for span, part in zip(spans, parts, strict=True) if span.role == role]
         for role in ("history", "hidden", "answer")
     }
     assert by_role["hidden"] == [masking.line.tolist()] * targets_of(example)
     left = iter(by_role["answer"])
     whole = [
-        next(left) if role == "hidden" else part
-        for (role, _), part in zip(spans, parts, strict=True)
-        if role in ("history", "hidden")
+        next(left) if span.role == "hidden" else part
+        for span, part in zip(spans, parts, strict=True)
+        if span.role in ("history", "hidden")
     ]
     kept = items[len(items) - len(whole) :]
     assert whole == [world.encoder.titles[int(item)].tolist() for item in kept]

@@ -311,6 +311,6 @@ def test_a_model_gone_to_nan_is_an_error_not_a_short_ranking(over: Normaliser) -
 
 
 def test_the_fakes_fit_the_protocols() -> None:
-    model: StepModel = PathModel()
+    model: StepModel[Sequence[int]] = PathModel()
     session: Session = model.start([[1]])
     assert best_first(session, build_trie([(1, END)]), Question(1, [[]])).items.tolist() == [[0]]

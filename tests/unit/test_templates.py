@@ -14,7 +14,7 @@ from genrec_cli.data.engine.local import LocalEngine
 from genrec_cli.data.split import training_part
 from genrec_cli.language.backbones.nano import train_tokenizer
 from genrec_cli.language.corpus import Corpus, make_corpus
-from genrec_cli.language.examples import NO_TARGET, Example
+from genrec_cli.language.examples import NO_TARGET, Example, TrainingExamples
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.sampler import Draw
 from genrec_cli.language.templates import ANSWERS, HIDDEN, PAPER_WORDINGS, prompts_of, texts_of
@@ -83,12 +83,12 @@ def test_serving_and_validation_ask_by_the_first_wording(dataset: Dataset) -> No
     first = prompts_of(settings)[0]
     assert first.before == f"Instruction: {PAPER_WORDINGS[0]}\nInput:\n"
     corpus, tokenizer = corpus_of(dataset, **PAPER)
-    asked = tokenizer.decode(corpus.encoder.prompt([0, 1]))
+    asked = tokenizer.decode(corpus.encoder.prompts([np.array([0, 1])], [None])[0])
     assert asked == f"{first.before}{dataset.titles[0]}\n{dataset.titles[1]}\n{first.after}"
     assert len(corpus.validation) == USERS
-    for example, history in zip(corpus.validation, corpus.cases.histories, strict=True):
+    for example, prompt in zip(corpus.validation, corpus.prompts(corpus.cases), strict=True):
         split = int(np.argmax(example.nodes != NO_TARGET))
-        assert example.tokens[:split].tolist() == corpus.encoder.prompt(history)
+        assert example.tokens[:split].tolist() == prompt
 
 
 def longest_wording(tokenizer: Tokenizer) -> int:
@@ -102,6 +102,7 @@ def test_the_same_windows_fit_with_every_wording(dataset: Dataset, targets: str)
     most = longest_wording(tokenizer) + 24  # histories are cut
     values = {**PAPER, "targets": targets, "max_length": most}
     corpus, _ = corpus_of(dataset, **values)
+    assert isinstance(corpus.training, TrainingExamples)
     lengths = {
         len(writer.next_titles(window).tokens)
         for writer in corpus.training.writers

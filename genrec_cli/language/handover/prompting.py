@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from genrec_cli.core.schema import ITEM_ID, TITLE
 from genrec_cli.core.workspace import write_json
 from genrec_cli.data.dataset import CATALOG_FILE
-from genrec_cli.language.corpus import make_encoder_and_trie
+from genrec_cli.language.corpus import tokenised_items
 from genrec_cli.language.handover.trained import Trained
 from genrec_cli.language.prompt import Encoder, Prompt, end_of_title
 
@@ -42,7 +42,9 @@ class Prompting(NamedTuple):
 def prompting_of(run: Trained) -> Prompting:
     """Load a run's prompt, and tokenise its dataset's titles if nobody has yet."""
     prompt = Prompt.load(run.folder.parent)
-    encoder, _ = make_encoder_and_trie(run.dataset, run.tokenizer, prompt, run.settings.max_length)
+    titles, _ = tokenised_items(run.dataset, run.tokenizer, None)
+    head, tail = prompt.around(run.tokenizer)
+    encoder = Encoder(head, titles, run.settings.max_length, tail)
     return Prompting(prompt, encoder)
 
 

@@ -85,9 +85,10 @@ def require_format(run: Trained, kind: ModelFormat) -> None:
     """Refuse what a run cannot be handed over as, before anything is loaded or written.
 
     Raises:
-        UsageError: a run of full weights as an adapter.
+        UsageError: a run that only genrec can ask; or one of full weights as an adapter.
         ModelError: a tokenizer that llama.cpp does not know.
     """
+    _require_titles_in_a_row(run)
     again = f"genrec export {run.dataset.name} --run {run.name} --format merged"
     if kind == "adapter" and run.settings.train == "full":
         raise UsageError(f"run '{run.name}' has no adapter: all its weights were trained", again)
@@ -97,6 +98,23 @@ def require_format(run: Trained, kind: ModelFormat) -> None:
             "nano's own, made of the catalog's titles, is none of them",
             f"{again}   (for transformers), or train on another --base-model",
         )
+
+
+def _require_titles_in_a_row(run: Trained) -> None:
+    # Whole-word embeddings are no part of transformers' forward pass, and a prompt.json that tells
+    # other programs how to write P5's wordings, users and ids would tell them to be genrec.
+    method, items = run.settings.method, run.settings.item_words
+    if method != "genrec":
+        why = f"a model of the method {method} reads texts and word embeddings"
+    elif items != "titles":
+        why = f"it reads and writes ids of items (items: {items})"
+    else:
+        return
+    raise UsageError(
+        f"run '{run.name}' cannot be exported: {why} that only genrec knows how to make",
+        f"ask it with genrec predict --run {run.name}, or export a run that writes titles "
+        "(finetune --method genrec --set items=titles)",
+    )
 
 
 def notes_on(run: Trained, kind: ModelFormat) -> list[str]:

@@ -14,7 +14,8 @@ Weights, gradients and moments are counted: float32 where they are trained, NF4 
     ==================== ==================================================================
 
 To that comes one layer more, while it is taken back. With checkpoints a layer keeps its input
-alone (Chen et al. 2016). `SLACK` is what allocators need besides.
+alone (Chen et al. 2016). `SLACK` is what allocators need besides. Of encoder-decoders see
+`pairbudget`.
 """
 
 from typing import Final, NamedTuple
@@ -23,15 +24,19 @@ from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.headloss import _NUMBERS_AT_ONCE
 from genrec_cli.language.planning.anatomy import Anatomy
+from genrec_cli.language.planning.inputs import input_bytes
+from genrec_cli.language.planning.pairbudget import PairBytes, Tokens
 
 WEIGHT_BYTES: Final = {"nf4": 0.52, "int8": 1.0}
 SLACK: Final = {"cpu": 1.4, "cuda": 1.1}
 """What is taken for activations, against what they hold.
 
-Measured on a CPU (glibc's heap, SmolLM2 and nano: 1.3 to 1.7); on a GPU PyTorch's caching
-allocator loses about a tenth.
+Measured on a CPU (glibc's heap, SmolLM2 and nano: 1.3 to 1.7; T5 and BART: 1.2 to 1.9); on a GPU
+PyTorch's caching allocator loses about a tenth.
 """
-_MASK_BYTES: Final = {"cpu": 4, "cuda": 1}  # PyTorch has a fused dropout on GPUs alone
+# Of an encoder-decoder, numbers of its width for each token: embeddings with their dropout, and
+# last norms.
+_ENDS: Final = 20
 
 
 class Load(NamedTuple):
@@ -43,6 +48,7 @@ class Load(NamedTuple):
         choices: most tokens that a target is chosen among.
         devices: processes that train together.
         trains: whether anything is trained at all.
+        longest: the longest reading and answer, padded; of what a decoder alone reads, nothing.
     """
 
     tokens: int
@@ -50,6 +56,13 @@ class Load(NamedTuple):
     choices: int
     devices: int = 1
     trains: bool = True
+    longest: Tokens = Tokens(0, 0)
+
+    @property
+    def targets(self) -> float:
+        """Most tokens that are predicted: all, or those that are written."""
+        share = self.longest.written / sum(self.longest) if sum(self.longest) else 1
+        return self.tokens * share
 
 
 def memory_parts(
@@ -97,52 +110,50 @@ def _activation_bytes(
 ) -> float:
     """Activations, and copies of weights that products are made with."""
     full, itemsize = settings.train == "full", place.dtype.itemsize
+    kept = _pair_bytes if anatomy.config.is_encoder_decoder else _decoder_bytes
+    copies = 0
+    if full and itemsize < 4:
+        copies = anatomy.weights * itemsize  # autocast keeps them until the backward pass ends
+    elif settings.quantize != "none":
+        copies = max((i * o for i, o in anatomy.linear.values()), default=0) * itemsize
+    return SLACK[place.device.type] * kept(anatomy, settings, place, load) + copies
+
+
+def _decoder_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place, load: Load) -> float:
+    full = settings.train == "full"
     layer = layer_bytes(anatomy, settings, place)
-    stream = (4 if full or settings.quantize != "none" else itemsize) * anatomy.width
+    in_float32 = full or settings.quantize != "none"
+    stream = (4 if in_float32 else place.dtype.itemsize) * anatomy.width
     kept = (anatomy.layers + 1) * layer
     if load.checkpointing:
         kept = anatomy.layers * stream + 2 * layer
     if not load.trains:
         kept = layer
     ends = (12 if full else 8) * anatomy.width  # of the last norm, and the loss's gradient
-    tokens = load.tokens * (kept + ends)
-    copies = 0
-    if full and itemsize < 4:
-        copies = anatomy.weights * itemsize  # autocast keeps them until the backward pass ends
-    elif settings.quantize != "none":
-        copies = max((i * o for i, o in anatomy.linear.values()), default=0) * itemsize
-    return SLACK[place.device.type] * tokens + copies
+    return load.tokens * (kept + ends)
+
+
+def _pair_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place, load: Load) -> float:
+    kept = PairBytes(anatomy, settings, place, load.longest)
+    ends = _ENDS * anatomy.width
+    layers = kept.kept(load.tokens, checkpointing=load.checkpointing, trains=load.trains)
+    return layers + load.tokens * ends
 
 
 def layer_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place) -> float:
-    """Bytes a token that one layer keeps for the backward pass."""
+    """Bytes a token that one layer of a decoder keeps for the backward pass."""
     itemsize, full = place.dtype.itemsize, settings.train == "full"
     norms = 2 * 4 * anatomy.width * (2 if full else 1)
     attending = 4 if place.device.type == "cpu" else itemsize  # see `Pack.attend`
     attention = 2 * (anatomy.queries + anatomy.keys) * attending + 4 * anatomy.heads
     inner = 3 * anatomy.inner * itemsize
-    return norms + attention + inner + _input_bytes(anatomy, settings, place)
-
-
-def _input_bytes(anatomy: Anatomy, settings: FinetuneSettings, place: Place) -> float:
-    """Bytes a token that the linear layers of one layer, or their adapters, keep of inputs."""
-    itemsize = place.dtype.itemsize
-    if settings.train == "full":
-        if itemsize == 4:  # queries, keys and values share one input, gate and up another
-            return itemsize * (2 * anatomy.width + anatomy.queries + anatomy.inner)
-        return itemsize * sum(inputs for inputs, _ in anatomy.linear.values()) / anatomy.layers
-    mask = _MASK_BYTES[place.device.type] if settings.lora_dropout else 0
-    adapted = anatomy.adapted(settings)
-    inputs = sum(inputs for inputs, _ in adapted)
-    bytes_ = (itemsize + mask) * inputs + itemsize * settings.lora_rank * len(adapted)
-    if settings.quantize == "int8":  # bitsandbytes keeps the inputs of its products
-        bytes_ += itemsize * sum(inputs for inputs, _ in anatomy.linear.values())
-    return bytes_ / anatomy.layers
+    inputs = input_bytes(anatomy, settings, place) / anatomy.layers
+    return norms + attention + inner + inputs
 
 
 def _logit_bytes(anatomy: Anatomy, settings: FinetuneSettings, load: Load) -> float:
     """Of the loss, which works through some of its logits, or gathered head rows, at a time."""
-    at_once = min(_NUMBERS_AT_ONCE, load.tokens * max(load.choices, 2 * anatomy.width))
+    at_once = min(_NUMBERS_AT_ONCE, load.targets * max(load.choices, 2 * anatomy.width))
     numbers = 3 * at_once
     head = anatomy.config.vocab_size * anatomy.width
     if settings.train == "full" and load.trains:

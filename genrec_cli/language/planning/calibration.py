@@ -1,30 +1,31 @@
 """How long an optimiser step takes: real passes through a few layers, without the model's weights.
 
 One and two layers of the model's own sizes, with random weights, read real windows forwards and
-backwards; what the second layer adds is taken for each of the others. A model of few layers is
-timed whole. Where even that would take too long or too much memory, time is 2 FLOP a weight and
-token for each pass (forward, backward through activations, and through weights if they are
-trained) at half the speed of a matrix product on this machine.
+backwards; what the second layer adds is taken for each of the others (of an encoder-decoder: of
+the encoder, and of the decoder). A model of few layers is timed whole. Where even that would take
+too long or too much memory, time is 2 FLOP a weight and token for each pass (forward, backward
+through activations, and through weights if they are trained) at half the speed of a matrix product
+on this machine.
 """
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
 import torch
 
-from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones.load import quiet
 from genrec_cli.language.corpus import Corpus
-from genrec_cli.language.examples import Example
 from genrec_cli.language.hardware import Place, give_back_memory
 from genrec_cli.language.memory import is_out_of_memory
 from genrec_cli.language.objective import LossModel, TitleLoss
-from genrec_cli.language.packing import Counts, Pack, join, micro_batches, weighed
+from genrec_cli.language.packing import Pack
+from genrec_cli.language.pairs.examples import PairExamples
+from genrec_cli.language.pairs.pack import PairPack
 from genrec_cli.language.planning.anatomy import Anatomy
+from genrec_cli.language.planning.sample import sample_pack
 from genrec_cli.language.planning.sketch import Sketch, random_model
-from genrec_cli.language.sampler import EndlessOrder
 from genrec_cli.language.seeding import seeded
 
 Method = Literal["layers", "matmul"]
@@ -58,39 +59,53 @@ def step_seconds(corpus: Corpus, sketch: Sketch, free_gb: float) -> Timing:
     settings, training = sketch.settings, corpus.training
     tokens = training.tokens / len(training) * settings.batch_size
     slower = _QUANTISED if settings.quantize != "none" else 1.0
-    speed = _matmul_speed(sketch.place)
-    estimated = _flops(sketch, tokens) / (_EFFICIENCY * speed)
+    speed = _EFFICIENCY * _matmul_speed(sketch.place) / _flops(corpus, sketch)
     if _affordable(sketch, free_gb, speed):
         try:
-            return Timing(slower * _timed(corpus, sketch, tokens), "layers")
+            return Timing(slower * _timed(corpus, sketch), "layers")
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         finally:
             _forget(sketch.place)
-    return Timing(slower * estimated, "matmul")
+    return Timing(slower * tokens / speed, "matmul")
 
 
-def _layer_counts(anatomy: Anatomy) -> tuple[int, ...]:
-    return (anatomy.layers,) if anatomy.layers <= _FEW_LAYERS else (1, 2)
+def _timed_stacks(anatomy: Anatomy) -> list[dict[str, int]]:
+    """Layers of each model that is timed: all, or one of each kind and then one more of one."""
+    if max(anatomy.stacks.values()) <= _FEW_LAYERS:
+        return [dict(anatomy.stacks)]
+    ones = dict.fromkeys(anatomy.stacks, 1)
+    return [ones, *({**ones, name: 2} for name in anatomy.stacks)]
 
 
 def _affordable(sketch: Sketch, free_gb: float, speed: float) -> bool:
-    """Whether the layers fit half of the free memory, and are timed soon enough."""
+    """Whether the layers fit half of the free memory, and are timed soon enough.
+
+    Args:
+        sketch: what is timed.
+        free_gb: memory that is free.
+        speed: tokens a second, of all layers.
+    """
     anatomy, settings, place = sketch
-    counts = _layer_counts(anatomy)
+    counts = [sum(stacks.values()) for stacks in _timed_stacks(anatomy)]
     held = [anatomy.embedded + count * anatomy.weights / anatomy.layers for count in counts]
     bytes_each = 16 if settings.train == "full" else place.dtype.itemsize
     share = sum(counts) / anatomy.layers
-    flops = _RUNS * share * _flops(sketch, _pack_tokens(sketch))
-    seconds = flops / (_EFFICIENCY * speed) + sum(held) / _WRITTEN
+    seconds = _RUNS * share * _pack_tokens(sketch) / speed + sum(held) / _WRITTEN
     return max(held) * bytes_each < 0.5e9 * free_gb and seconds < _PATIENCE
 
 
-def _flops(sketch: Sketch, tokens: float) -> float:
-    settings = sketch.settings
+def _flops(corpus: Corpus, sketch: Sketch) -> float:
+    """Of a training step, for each token; what is read passes some of the weights only."""
+    anatomy, settings, training = sketch.anatomy, sketch.settings, corpus.training
     passes = (3 if settings.train == "full" else 2) + (settings.gradient_checkpointing == "on")
-    return 2 * passes * sketch.anatomy.weights * tokens
+    weights: float = anatomy.weights
+    if isinstance(training, PairExamples):
+        answers = training.writer.encoder.titles.lengths[training.windows.targets]
+        written = float((1 + answers).sum()) / training.tokens
+        weights = (1 - written) * anatomy.reading + written * (weights - anatomy.reading)
+    return 2 * passes * weights
 
 
 def _pack_tokens(sketch: Sketch) -> int:
@@ -98,38 +113,20 @@ def _pack_tokens(sketch: Sketch) -> int:
     return min(micro, _CPU_TOKENS) if sketch.place.device.type == "cpu" else micro
 
 
-def _timed(corpus: Corpus, sketch: Sketch, tokens: float) -> float:
-    """Seconds of a step of so many tokens, extrapolated to all layers."""
-    layers = sketch.anatomy.layers
-    pack = _sample(corpus, _pack_tokens(sketch), sketch.settings)
-    counts = _layer_counts(sketch.anatomy)
+def _timed(corpus: Corpus, sketch: Sketch) -> float:
+    """Seconds of a step, extrapolated to all layers."""
+    anatomy, settings = sketch.anatomy, sketch.settings
     with seeded(0), quiet():
-        measured = [_measure(corpus, sketch, pack, count) for count in counts]
-    first, last = measured[0], measured[-1]
-    if len(measured) == 1:
-        one_pass = last.one_pass
-    else:
-        a_layer = max(0.0, last.one_pass - first.one_pass)
-        one_pass = first.one_pass + (layers - 1) * a_layer
-    trained = sketch.anatomy.trainable(sketch.settings)
-    return one_pass * tokens / len(pack.tokens) + last.update * trained / last.trained
-
-
-def _sample(corpus: Corpus, tokens: int, settings: FinetuneSettings) -> Pack:
-    """Windows of about so many tokens, drawn as in training."""
-    drawn: list[list[Example]] = []
-    total = 0
-    training = corpus.training
-    for draw in EndlessOrder(len(training), len(training), 0):
-        examples = training[draw]
-        size = sum(len(example.tokens) for example in examples)
-        if drawn and total + size > tokens:
-            break
-        drawn.append(examples)
-        total += size
-    batch = join(drawn)
-    batch = weighed(batch, Counts.of(batch), settings.mask_weight or 1.0)
-    return next(micro_batches(batch, 2 * total * len(drawn), packing=settings.packing))
+        sample = sample_pack(corpus, _pack_tokens(sketch), settings)
+        first, *more = (
+            _measure(corpus, sketch, sample.pack, stacks) for stacks in _timed_stacks(anatomy)
+        )
+    one_pass = first.one_pass
+    for one_more, layers in zip(more, anatomy.stacks.values(), strict=False):
+        one_pass += (layers - 1) * max(0.0, one_more.one_pass - first.one_pass)
+    last = more[-1] if more else first
+    update = last.update * anatomy.trainable(settings) / last.trained
+    return one_pass * sample.packs + update
 
 
 class _Measured(NamedTuple):
@@ -140,9 +137,11 @@ class _Measured(NamedTuple):
     trained: int
 
 
-def _measure(corpus: Corpus, sketch: Sketch, pack: Pack, layers: int) -> _Measured:
+def _measure(
+    corpus: Corpus, sketch: Sketch, pack: Pack | PairPack, stacks: Mapping[str, int]
+) -> _Measured:
     settings, place = sketch.settings, sketch.place
-    network = random_model(sketch, layers)
+    network = random_model(sketch, stacks)
     loss = TitleLoss.of(corpus.trie, settings)
     model = LossModel(network, loss).train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]

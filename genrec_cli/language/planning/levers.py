@@ -5,50 +5,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from transformers import LlamaConfig
+from pydantic import BaseModel
 
 from genrec_cli.core.settings import FinetuneSettings
-from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.backbones.names import NANO_PAIRS, Source
 from genrec_cli.language.planning.anatomy import Anatomy
 from genrec_cli.language.planning.budget import optimizer_of
-from genrec_cli.language.planning.estimate import Estimate
+from genrec_cli.language.planning.estimate import Estimate, anatomy_for
+from genrec_cli.language.planning.smaller import family
 
 _SHORTEST: Final = 64  # tokens of a window that still hold some titles
 _WORTH: Final = 0.05  # of what is needed, that a change must save to be named
 _NAMED: Final = 3
-_FLAGS: Final = ("base_model", "quantize")  # settings with an option of their own; see `--set`
-# Sizes of base models with a short name, from their configs: the next smaller one is offered.
-_SMALLER: Final[Mapping[str, Mapping[str, Any]]] = {
-    "llama-3.2-3b": {
-        "vocab_size": 128256,
-        "hidden_size": 3072,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 24,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "tie_word_embeddings": True,
-    },
-    "llama-3.2-1b": {
-        "vocab_size": 128256,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 64,
-        "tie_word_embeddings": True,
-    },
-    "smollm2": {
-        "vocab_size": 49152,
-        "hidden_size": 576,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 9,
-        "num_key_value_heads": 3,
-        "tie_word_embeddings": True,
-    },
-}
+_FLAGS: Final = (
+    "method",
+    "base_model",
+    "quantize",
+)  # settings with an option of their own; see `--set`
 
 
 @dataclass(frozen=True)
@@ -146,27 +119,51 @@ def _changes(need: Need) -> Iterator[dict[str, Any]]:
         yield {"optimizer": "adamw-8bit"}
     if not full and settings.quantize != "nf4":
         yield {"quantize": "nf4"}
-    if longest >= 2 * _SHORTEST:
-        yield {"max_length": longest // 2}
+    half = _half(need)
+    if half is not None:
+        yield {"max_length": half}
     if not full and settings.lora_targets == ("all-linear",):
-        yield {"lora_targets": ("q_proj", "v_proj")}
-    if full and need.source.kind != "nano":
+        ends = {name.rpartition(".")[2] for name in need.anatomy.linear}
+        yield {"lora_targets": ("q_proj", "v_proj") if "q_proj" in ends else ("q", "v")}
+    if full and need.source.kind != "nano" and settings.items != "independent":
         yield {"train": "lora"}
+
+
+def _half(need: Need) -> int | None:
+    """Half of what is read at a time; None: that would hold too little."""
+    pair = need.estimate.longest_pair(need.settings)
+    if pair is None:
+        half, least = need.estimate.longest(need.settings) // 2, _SHORTEST
+    else:
+        half, least = pair.read // 2, max(_SHORTEST, need.estimate.least_read())
+    return half if half >= least else None
 
 
 def _smaller(need: Need, excess_gb: float) -> Lever | None:
     """The largest of the smaller base models that saves enough; else the smallest one."""
     needed, found = need.gb({}), None
-    for name, sizes in _SMALLER.items():
-        anatomy = Anatomy.of(LlamaConfig(**sizes))
+    settings = need.settings
+    for name, config in family(need.anatomy.config, settings.max_length):
+        anatomy = anatomy_for(need.estimate.corpus, config, settings)
         if anatomy.parameters < need.anatomy.parameters:
-            found = Lever({"base_model": name}, needed - need.gb({}, anatomy))
+            values = {"base_model": name, **_untrained(name, settings)}
+            changes = {key: value for key, value in values.items() if key != "base_model"}
+            found = Lever(values, needed - need.gb(changes, anatomy))
             if found.saves_gb >= excess_gb:
                 break
     return found
 
 
+def _untrained(name: str, settings: FinetuneSettings) -> dict[str, Any]:
+    """What else must change for a model without pretrained weights."""
+    needed = {"train": "full", "quantize": "none"} if name in NANO_PAIRS else {}
+    return {key: value for key, value in needed.items() if getattr(settings, key) != value}
+
+
 def _yaml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, BaseModel):
+        pairs = ", ".join(f"{key}: {_yaml(of)}" for key, of in value)
+        return f"{{{pairs}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)

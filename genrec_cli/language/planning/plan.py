@@ -8,9 +8,8 @@ from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.arguments import planned_steps
 from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.hardware import Place, hardware
-from genrec_cli.language.planning.anatomy import Anatomy
 from genrec_cli.language.planning.calibration import Method, step_seconds
-from genrec_cli.language.planning.estimate import estimate_for
+from genrec_cli.language.planning.estimate import anatomy_for, estimate_for
 from genrec_cli.language.planning.microbatch import choose_micro_batch
 from genrec_cli.language.planning.sketch import Sketch
 
@@ -74,7 +73,8 @@ def make_plan(
         free_gb: memory of the device that is free; None: look.
         devices: processes that train together; a CPU's share its memory.
     """
-    anatomy, estimate = Anatomy.of(config), estimate_for(corpus, place, devices)
+    anatomy = anatomy_for(corpus, config, settings)
+    estimate = estimate_for(corpus, place, devices)
     free = hardware().free_gb if free_gb is None else free_gb
     available = (free / devices if place.device.type == "cpu" else free) + estimate.program_gb
     tokens, checkpointing = choose_micro_batch(estimate, anatomy, settings, available)

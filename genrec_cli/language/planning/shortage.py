@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from genrec_cli.core.errors import ModelError
+from genrec_cli.language.backbones.choose import default_preset
 from genrec_cli.language.backbones.load import load_config
+from genrec_cli.language.backbones.names import NANO_PAIRS
 from genrec_cli.language.corpus import Corpus
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.job import Job
 from genrec_cli.language.memory import is_out_of_memory
-from genrec_cli.language.planning.anatomy import Anatomy
-from genrec_cli.language.planning.estimate import estimate_for
+from genrec_cli.language.planning.estimate import anatomy_for, estimate_for
 from genrec_cli.language.planning.levers import Lever, Need, cheapest_levers, flags
 from genrec_cli.language.planning.plan import Plan
 from genrec_cli.language.prompt import Tokenizer
@@ -87,7 +88,8 @@ class Shortage:
         if self.devices == 1:  # alone, the Trainer tries micro-batches of one window by itself
             least = estimate.longest(settings)
             settings = settings.model_copy(update={"micro_batch_tokens": least})
-        return Need(self.job.source, Anatomy.of(config), settings, estimate, loading)
+        anatomy = anatomy_for(self.corpus, config, settings)
+        return Need(self.job.source, anatomy, settings, estimate, loading)
 
 
 def refuse_unfitting(plan: Plan, levers: Sequence[Lever]) -> None:
@@ -104,6 +106,8 @@ def retry_command(job: Job, changes: Mapping[str, Any]) -> str:
     """The command line of a new run like this one, some settings changed."""
     origins, settings = job.resolved.origins, job.settings
     preset = next((o.split()[1] for o in origins.values() if o.startswith("preset ")), None)
+    if changes.get("base_model") in NANO_PAIRS:
+        preset = default_preset(changes["base_model"])
     given = {
         key: getattr(settings, key)
         for key, origin in origins.items()

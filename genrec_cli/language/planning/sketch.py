@@ -2,13 +2,16 @@
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones.adapt import prepared
+from genrec_cli.language.backbones.load import _dropout_name
+from genrec_cli.language.backbones.wholewords import WHOLE_WORDS
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.planning.anatomy import Anatomy
 
@@ -27,17 +30,26 @@ class Sketch(NamedTuple):
     place: Place
 
 
-def random_model(sketch: Sketch, layers: int) -> Any:
-    """A trainable model of the same width, with so many layers and with random weights."""
+def random_model(sketch: Sketch, stacks: Mapping[str, int]) -> Any:
+    """A trainable model of the same width, with so many layers and with random weights.
+
+    Args:
+        sketch: what is timed.
+        stacks: layers, by their name in the config; see `Anatomy`.
+    """
     anatomy, settings, place = sketch
     config = copy.deepcopy(anatomy.config)
-    config.num_hidden_layers = layers
+    config.update(stacks)
     if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
-    config.attention_dropout = settings.dropout
+        config.layer_types = config.layer_types[: config.num_hidden_layers]
+    setattr(config, _dropout_name(config), settings.dropout)
+    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     dtype = torch.float32 if settings.train == "full" else place.dtype
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config).to(dtype)
+        model = kind.from_config(config).to(dtype)
+        if anatomy.whole_words:
+            table = torch.nn.Embedding(anatomy.whole_words, anatomy.width, 0, dtype=dtype)
+            setattr(model, WHOLE_WORDS, table)
     model.to_empty(device=place.device)
     model.tie_weights()
     with torch.no_grad():

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig
 
-from genrec_cli.language.objective import base_model
+from genrec_cli.language.networks import base_model
 from genrec_cli.language.prompt import Tokenizer, end_of_title
 
 

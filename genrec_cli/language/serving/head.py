@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genrec_cli.decoding.ragged import Float64, Int64
-from genrec_cli.language.objective import base_model, head_weight
+from genrec_cli.language.networks import base_model, head_scale, head_weight
 
 _LOGITS_AT_ONCE: Final = 1 << 24  # 64 MB of float32
 
@@ -34,11 +34,10 @@ class Head:
         """A model's head."""
         base = base_model(model)
         bias = getattr(base, "final_logits_bias", None)
-        scaled = getattr(base.config, "scale_decoder_outputs", False)
         return cls(
             weight=head_weight(model),
             bias=None if bias is None else bias[0],
-            scale=base.config.d_model**-0.5 if scaled else 1.0,
+            scale=head_scale(model),
         )
 
     @property

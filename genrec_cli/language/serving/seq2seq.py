@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache
 
 from genrec_cli.decoding.ragged import Int64
-from genrec_cli.language.objective import base_model
+from genrec_cli.language.networks import base_model
+from genrec_cli.language.pairs.network import encoded
+from genrec_cli.language.reading import Reading
 from genrec_cli.language.serving.attention import tree_attention
 from genrec_cli.language.serving.head import Head
 from genrec_cli.language.serving.layout import PromptPass, TreePass, padded_attention
@@ -31,21 +34,32 @@ class Seq2SeqModel:
     """
 
     def __init__(self, model: Any) -> None:
+        self._network = model
         self._model = base_model(model)
         self._head = Head.of(model)
 
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token's keys and values, of a tree or of a prompt behind the encoder."""
+        config = self._model.config
+        layers = getattr(config, "num_decoder_layers", None) or config.decoder_layers
+        heads = getattr(config, "decoder_attention_heads", None) or config.num_heads
+        width = getattr(config, "d_kv", None) or config.d_model // heads
+        return 2 * int(layers * heads * width * self._head.dtype.itemsize)
+
     @torch.inference_mode()
-    def start(self, prompts: Sequence[Sequence[int]]) -> TreeSession:
+    def start(self, prompts: Sequence[Reading]) -> TreeSession:
         """Encode every prompt once, and run the decoder's start token."""
-        width = max(len(prompt) for prompt in prompts)
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._head.device)
-        ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts])
-        seen = torch.arange(width, device=self._head.device) < lengths[:, None]
-        encoder = self._model.get_encoder()
-        states = encoder(input_ids=ids.to(self._head.device), attention_mask=seen.long())
-        encoded = Encoded(states.last_hidden_state, seen)
+        device = self._head.device
+        lengths = torch.tensor([len(prompt) for prompt in prompts])
+        seen = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)
+        read, words = (
+            pad_sequence([torch.from_numpy(row).long() for row in rows], True).to(device)
+            for rows in zip(*((prompt.tokens, prompt.words) for prompt in prompts), strict=True)
+        )
+        states = Encoded(encoded(self._network, read, words, seen), seen)
         start = [self._model.config.decoder_start_token_id]
-        decoder = EncodedDecoder(self._model.get_decoder(), encoded)
+        decoder = EncodedDecoder(self._model.get_decoder(), states)
         return TreeSession(decoder, self._head, [start] * len(prompts))
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genrec_cli.decoding.ragged import Float64, Int64
-from genrec_cli.language.objective import base_model
+from genrec_cli.language.networks import base_model
 from genrec_cli.language.serving.attention import tree_attention
 from genrec_cli.language.serving.head import Head
 from genrec_cli.language.serving.layout import KeyValues, PromptPass, TreePass
