@@ -306,15 +306,13 @@ def test_deep_models_are_timed_by_a_layer_of_each_kind(dataset: Dataset) -> None
     _, corpus = read_by(find_source("nano-t5"), dataset, settings)
 
     def seconds(layers: int) -> float:
-        # Wide enough that a layer takes longer than what another process takes meanwhile.
-        config = T5Config(
-            vocab_size=1000, d_model=256, d_kv=64, d_ff=1024, num_layers=layers, num_heads=4
-        )
+        sizes: dict[str, Any] = {"d_model": 256, "d_ff": 1024, "num_heads": 4}
+        config = T5Config(**sizes | {"num_layers": layers, "decoder_start_token_id": 0})
         plan = make_plan(corpus, config, settings, CPU, 8.0)
         assert plan.calibration == "layers"
         return plan.seconds_per_step
 
-    assert seconds(48) > 4 * seconds(2)
+    assert seconds(200) > 4 * seconds(2)  # really some fifty times, and the machine is shared
 
 
 # What is said where memory does not suffice

@@ -5,7 +5,7 @@ backwards; what the second layer adds is taken for each of the others (of an enc
 the encoder, and of the decoder). A model of few layers is timed whole. Where even that would take
 too long or too much memory, time is 2 FLOP a weight and token for each pass (forward, backward
 through activations, and through weights if they are trained) at half the speed of a matrix product
-on this machine.
+on this machine; at its full speed no step is thought to be done, whatever was timed.
 """
 
 import gc
@@ -62,7 +62,9 @@ def step_seconds(corpus: Corpus, sketch: Sketch, free_gb: float) -> Timing:
     speed = _EFFICIENCY * _matmul_speed(sketch.place) / _flops(corpus, sketch)
     if _affordable(sketch, free_gb, speed):
         try:
-            return Timing(slower * _timed(corpus, sketch), "layers")
+            # Next to other programs one more layer may seem to take no time at all.
+            seconds = max(_timed(corpus, sketch), _EFFICIENCY * tokens / speed)
+            return Timing(slower * seconds, "layers")
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
