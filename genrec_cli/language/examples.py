@@ -35,9 +35,9 @@ class Example:
     reading: Reading | None = None
 
     @property
-    def length(self) -> int:
-        """Tokens that are read and written."""
-        return len(self.tokens) + (len(self.reading) if self.reading is not None else 0)
+    def size(self) -> tuple[int, int]:
+        """Tokens that an encoder reads, and the others."""
+        return 0 if self.reading is None else len(self.reading), len(self.tokens)
 
 
 class Writer:

@@ -20,7 +20,7 @@ from transformers import AttentionInterface
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.language.examples import NO_TARGET, Example
-from genrec_cli.language.pairs.pack import PairPack, pair_packs
+from genrec_cli.language.pairs.pack import PairPack, padded_length, pair_packs
 from genrec_cli.language.reading import Reading
 
 ATTENTION: Final = "genrec_packed"
@@ -102,7 +102,7 @@ def join(batch: Sequence[Sequence[Example]]) -> dict[str, Tensor]:
         `tokens` and `nodes`, int64 [T]; `masked`, bool [T], whether a target is a hidden title;
         `lengths`, int64 [E]. Where encoders read: `read` and `words`, flat, and `reads`, [E].
     """
-    examples = sorted((e for drawn in batch for e in drawn), key=lambda e: -e.length)
+    examples = sorted((e for drawn in batch for e in drawn), key=lambda e: e.size, reverse=True)
     lengths = torch.tensor([len(example.tokens) for example in examples])
     masked = torch.tensor([example.masked for example in examples])
     return {
@@ -148,6 +148,12 @@ def weighed(batch: Mapping[str, Tensor], counts: Counts, mask_weight: float) -> 
     """
     next_title, hidden = 1 / max(1, counts.next), mask_weight / max(1, counts.hidden)
     return {**batch, "weights": torch.where(batch["masked"], hidden, next_title).float()}
+
+
+def longest_example(batch: Mapping[str, Tensor]) -> int:
+    """Tokens of the longest example, in a batch from `join`: the least that is read at a time."""
+    lengths = batch["lengths"]
+    return int((lengths + padded_length(batch["reads"]) if "reads" in batch else lengths).max())
 
 
 def micro_batches(

@@ -16,7 +16,13 @@ from genrec_cli.core.errors import ModelError
 from genrec_cli.language.lesson import Lesson
 from genrec_cli.language.memory import is_out_of_memory
 from genrec_cli.language.objective import LossModel, TitleLoss
-from genrec_cli.language.packing import Counts, join, micro_batches, weighed
+from genrec_cli.language.packing import (
+    Counts,
+    join,
+    longest_example,
+    micro_batches,
+    weighed,
+)
 from genrec_cli.language.reporting import Speed, choice, validation_figures
 from genrec_cli.language.sampler import EndlessOrder
 
@@ -103,7 +109,7 @@ class PackTrainer(Trainer):
                 loss = self._accumulate(model, batch)
                 break
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                longest = int(batch["lengths"].max())
+                longest = longest_example(batch)
                 alone = self.lesson.team.size == 1
                 if not (is_out_of_memory(error) and alone and self.micro_batch_tokens > longest):
                     raise

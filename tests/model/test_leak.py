@@ -7,7 +7,7 @@ import pytest
 from lessons import learn, lesson, nobody
 from preparing import prepare_with
 from small_data import raw_log
-from tiny import CPU, settings_for
+from tiny import settings_for
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -86,7 +86,7 @@ def hits_of_p5(dataset: Dataset, items: ItemWords, folder: Path) -> float:
     def model() -> Any:
         network = build_bart(len(tokenizer), 96, 0.0, 0)
         attach_whole_words(network, whole_words(corpus, settings))
-        return network.to(CPU.device)
+        return network
 
     run = learn(lesson(corpus, settings, nobody), folder, model=model)
     cases = held_out(dataset, "test")

@@ -280,7 +280,7 @@ def test_a_pack_stands_for_the_packs_of_a_step(dataset: Dataset, method: str, na
     packs = [*micro_batches(weighed(batch, Counts.of(batch), 1.0), 256, packing=True)]
     assert all(isinstance(other, PairPack) for other in packs)
     assert len(packs) / 2 < sample.packs < 2 * len(packs)
-    tokens = sum(example.length for examples in drawn for example in examples)
+    tokens = sum(sum(example.size) for examples in drawn for example in examples)
     assert tokens <= sample.packs * cells < 1.5 * tokens
 
 

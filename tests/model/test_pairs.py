@@ -129,10 +129,9 @@ def test_loss_and_gradients_are_those_of_one_text_after_another(made: Made, mask
         torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-5)
         found = torch.autograd.grad(loss, weights, allow_unused=True)
         for one, other in zip(found, wanted, strict=True):
-            zero = torch.zeros(())
-            torch.testing.assert_close(
-                *(zero if grad is None else grad for grad in (one, other)), rtol=2e-4, atol=2e-5
-            )
+            assert (one is None) == (other is None)
+            if one is not None and other is not None:
+                assert float((one - other).norm()) <= 5e-4 * float(other.norm()) + 1e-6
 
 
 def test_the_search_finds_what_scoring_every_item_finds(made: Made, dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ Shapes: B examples, L tokens of the longest reading, N tokens of the longest ans
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from genrec_cli.language.examples import NO_TARGET
 
 # As in `packing`: a CPU compiles its bfloat16 products anew for every number of rows.
-_MULTIPLE = 8
+MULTIPLE: Final = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +52,13 @@ def pair_packs(batch: Mapping[str, Tensor], most: int) -> Iterator[PairPack]:
         most: tokens.
     """
     reads: list[int] = batch["reads"].tolist()
+    widths: list[int] = padded_length(batch["reads"]).tolist()
     read, words = (batch[name].split(reads) for name in ("read", "words"))
     lengths: list[int] = batch["lengths"].tolist()
     tokens, nodes, weights = (batch[name].split(lengths) for name in ("tokens", "nodes", "weights"))
     first = 0
     while first < len(reads):
-        part = slice(first, first + max(1, most // (reads[first] + max(lengths))))
+        part = slice(first, first + max(1, most // (widths[first] + max(lengths))))
         readings = _padded(read[part], 0)
         there = torch.arange(readings.shape[1]) < batch["reads"][part, None]
         yield PairPack(
@@ -70,7 +72,12 @@ def pair_packs(batch: Mapping[str, Tensor], most: int) -> Iterator[PairPack]:
         first += len(readings)
 
 
+def padded_length(reads: Tensor) -> Tensor:
+    """Tokens that readings of such lengths are filled up to, at least."""
+    return reads + -reads % MULTIPLE
+
+
 def _padded(rows: tuple[Tensor, ...], value: int) -> Tensor:
     """Rows one below the other, as long as the longest and of a round number of columns."""
     padded = pad_sequence(list(rows), True, value)
-    return pad(padded, (0, -padded.shape[1] % _MULTIPLE), value=value)
+    return pad(padded, (0, -padded.shape[1] % MULTIPLE), value=value)

@@ -72,8 +72,8 @@ class Anatomy:
         wide = getattr(config, "head_dim", None) or width // heads
         ends = {skeleton.get_input_embeddings().weight, skeleton.get_output_embeddings().weight}
         more = whole_words * width
-        if not getattr(config, "scale_decoder_outputs", True):
-            more += config.vocab_size * width  # T5 1.1's own head; transformers 5 says it is tied
+        if _has_own_head(config):
+            more += config.vocab_size * width
         return cls(
             config=config,
             stacks=_stacks(config),
@@ -137,6 +137,11 @@ def in_encoder(name: str) -> bool:
 def sees_readings(name: str) -> bool:
     """Whether a layer sees what is read: of the encoder, or a cross-attention's keys or values."""
     return in_encoder(name) or name.endswith(_STATES)
+
+
+def _has_own_head(config: Any) -> bool:
+    """Whether it is a T5 1.1 or Flan-T5, with gates; transformers 5 says that their head is tied."""
+    return not getattr(config, "scale_decoder_outputs", True) and bool(config.is_gated_act)
 
 
 def _stacks(config: Any) -> dict[str, int]:

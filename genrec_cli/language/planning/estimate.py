@@ -13,7 +13,7 @@ from genrec_cli.language.corpus import Corpus, whole_words
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.pairs.encoder import PairEncoder
 from genrec_cli.language.pairs.examples import PairExamples
-from genrec_cli.language.pairs.pack import _MULTIPLE
+from genrec_cli.language.pairs.pack import MULTIPLE
 from genrec_cli.language.planning.anatomy import Anatomy
 from genrec_cli.language.planning.budget import Load, memory_parts
 from genrec_cli.language.planning.pairbudget import Tokens
@@ -50,7 +50,7 @@ class Estimate:
         encoder, windows = training.writer.encoder, training.windows
         read = min(int(windows.read.max()) + encoder.phrasing.overhead, settings.max_length)
         written = 1 + int(encoder.titles.lengths[windows.targets].max())
-        return Tokens(read + -read % _MULTIPLE, written)
+        return Tokens(read + -read % MULTIPLE, written)
 
     def least_read(self) -> int:
         """Fewest tokens that `max_length` must leave room for."""
