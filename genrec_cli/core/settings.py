@@ -124,6 +124,8 @@ class FinetuneSettings(Settings):
     """Share of the steps that masked-item prediction takes first, where it is a stage at all."""
     task_weights: TaskWeights = TaskWeights()
     """How often p5 trains each task: after a history, or for a user without one."""
+    anonymous: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the texts of p5 and masked that do not say whose they are, as strangers' do not."""
     whole_words: bool = True
     """Embed the word that a token is of, beside the token: its place (p5), or its id (masked)."""
     max_length: Annotated[int, Field(ge=16)] = 512

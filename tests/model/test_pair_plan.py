@@ -108,6 +108,7 @@ def test_parameters_of_pretrained_models_are_those_that_are_trained(
 
 def test_a_head_of_its_own_is_counted_where_only_the_scale_tells() -> None:
     sizes: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4}
+    sizes["feed_forward_proj"] = "gated-gelu"
     tied, own = (
         Anatomy.of(T5Config(**sizes | {"vocab_size": 100, "tie_word_embeddings": tie}))
         for tie in (True, False)

@@ -38,9 +38,9 @@ def make_pair_encoder(
     phrasing: Phrasing
     if settings.method == "p5":
         asked = f"{prompt.before}{HISTORY}{prompt.after}"
-        phrasing = P5(lexicon, tokenizer, asked, settings.task_weights, settings.max_length)
+        phrasing = P5(lexicon, tokenizer, asked, settings)
     else:
-        phrasing = Masked(lexicon, tokenizer)
+        phrasing = Masked(lexicon, tokenizer, settings.anonymous)
     return PairEncoder(lexicon, phrasing, settings.max_length)
 
 

@@ -27,9 +27,11 @@ class Masked:
     Args:
         lexicon: items and users.
         tokenizer: has a word for the mask.
+        anonymous: share of training texts without a user.
     """
 
-    def __init__(self, lexicon: Lexicon, tokenizer: Tokenizer) -> None:
+    def __init__(self, lexicon: Lexicon, tokenizer: Tokenizer, anonymous: float) -> None:
+        self._anonymous = anonymous
         self._lexicon = lexicon
         self._mask = lexicon.read(mask_of(tokenizer))
         self._items = len(lexicon.items.lengths)
@@ -48,7 +50,7 @@ class Masked:
         """The window with a mask at its end or, for hidden items, anywhere."""
         last = len(window.items) - 1
         place = int(rng.integers(last + 1)) if hidden and rng.random() >= _LAST else last
-        reading = self._reading(window.items, place, known(user, rng))
+        reading = self._reading(window.items, place, known(user, self._anonymous, rng))
         return Phrased(reading, int(window.items[place]), hidden)
 
     def _reading(self, items: NDArray[np.int32], mask: int, user: int | None) -> Reading:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genrec_cli.core.settings import TaskWeights
+from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.pairs.lexicon import Lexicon, word_ids
 from genrec_cli.language.pairs.phrasing import Phrased, joined, known
 from genrec_cli.language.pairs.wordings import DIRECT, HISTORY, SEQUENTIAL, SOMEBODY, USER
@@ -31,8 +31,7 @@ class P5:
         lexicon: items and users.
         tokenizer: of the wordings.
         asked: the wording of evaluation and serving.
-        task_weights: how often each task is trained.
-        max_length: most tokens of a reading, and thus most words.
+        settings: of the run; `max_length` bounds the words of a reading, too.
     """
 
     def __init__(
@@ -40,8 +39,7 @@ class P5:
         lexicon: Lexicon,
         tokenizer: Tokenizer,
         asked: str,
-        task_weights: TaskWeights,
-        max_length: int,
+        settings: FinetuneSettings,
     ) -> None:
         def parsed(wordings: Sequence[str]) -> list[_Wording]:
             return [_parsed(wording, tokenizer) for wording in wordings]
@@ -50,8 +48,9 @@ class P5:
         (self._asked,) = parsed([asked])
         self._tasks = {"sequential": parsed(SEQUENTIAL), "direct": parsed(DIRECT)}
         (self._somebody,) = word_ids(tokenizer, SOMEBODY)
-        self._direct = task_weights.direct / task_weights.total
-        self.words = max_length + 1
+        self._direct = settings.task_weights.direct / settings.task_weights.total
+        self._anonymous = settings.anonymous
+        self.words = settings.max_length + 1
 
     @property
     def overhead(self) -> int:
@@ -73,7 +72,7 @@ class P5:
         direct = rng.random() < self._direct
         wordings = self._tasks["direct" if direct else "sequential"]
         wording = wordings[int(rng.integers(len(wordings)))]
-        who = user if direct else known(user, rng)
+        who = user if direct else known(user, self._anonymous, rng)
         return Phrased(self._reading(wording, window.items[:-1], who), int(window.items[-1]))
 
     def _reading(self, wording: _Wording, history: NDArray[np.int32], user: int | None) -> Reading:

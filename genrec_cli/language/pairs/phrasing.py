@@ -1,7 +1,7 @@
 """What the two methods share: histories become readings, windows become readings with an answer."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 from genrec_cli.language.prompt import TokenIds
 from genrec_cli.language.reading import Reading
 from genrec_cli.language.windows import Window
-
-ANONYMOUS: Final = 0.1
-"""Share of training texts that do not say whose they are, so that strangers can be asked for."""
 
 
 class Phrased(NamedTuple):
@@ -53,6 +50,6 @@ def joined(pieces: Sequence[tuple[TokenIds, int]]) -> Reading:
     return Reading(tokens, numbers.repeat([len(piece) for piece, _ in pieces]))
 
 
-def known(user: int, rng: np.random.Generator) -> int | None:
-    """The user, or now and then nobody."""
-    return None if rng.random() < ANONYMOUS else user
+def known(user: int, anonymous: float, rng: np.random.Generator) -> int | None:
+    """The user, or nobody in a share of all cases."""
+    return None if rng.random() < anonymous else user

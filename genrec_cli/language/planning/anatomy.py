@@ -140,7 +140,7 @@ def sees_readings(name: str) -> bool:
 
 
 def _has_own_head(config: Any) -> bool:
-    """Whether it is a T5 1.1 or Flan-T5, with gates; transformers 5 says that their head is tied."""
+    """Whether it is T5 1.1, or Flan-T5, with gates: transformers 5 says that its head is tied."""
     return not getattr(config, "scale_decoder_outputs", True) and bool(config.is_gated_act)
 
 
