@@ -8,5 +8,5 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).parent
 
-PRESETS: Final = {path.stem: path for path in sorted(_FOLDER.glob("*.yaml"))}
+PRESETS: Final = {path.stem: path for path in sorted(_FOLDER.glob("*.yaml"), key=lambda p: p.stem)}
 """Name -> file."""
