@@ -78,7 +78,9 @@ class Spaces:
 
 
 class Utf8:
-    """A tokenizer in Python: a token a byte."""
+    """A tokenizer in Python: a token a byte, and none that ends a text."""
+
+    eos_token_id = None
 
     def __call__(self, texts: list[str], *, add_special_tokens: bool) -> dict[str, Any]:
         return {"input_ids": [self.encode(text, add_special_tokens=False) for text in texts]}

@@ -260,3 +260,16 @@ def test_too_little_room_is_refused_with_the_least_length_that_works(slack: int)
 def test_a_saved_prompt_loads_equal(prompt: Prompt, tmp_path: Path) -> None:
     prompt.save(tmp_path)
     assert Prompt.load(tmp_path) == prompt
+
+
+def test_where_blanks_are_all_that_a_tokenizer_makes_of_line_breaks_texts_end_titles() -> None:
+    """T5's SentencePiece reads a line break as a blank, which titles have, too."""
+    words = {"<pad>": 0, "</s>": 1, "▁": 2, **{f"▁{word}": 3 + n for n, word in enumerate("ab")}}
+    inner = Tokenizer(models.WordLevel(words, unk_token="▁"))
+    inner.normalizer = normalizers.Replace("\n", " ")
+    inner.pre_tokenizer = pre_tokenizers.Metaspace()
+    inner.decoder = decoders.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="</s>")
+    assert end_of_title(tokenizer) == 1
+    tokens = tokenise_titles(tokenizer, ["a b", "b"])
+    assert [tokens[item].tolist() for item in range(2)] == [[3, 4, 1], [4, 1]]
