@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_plan import HALVES
+from test_plan import HALVES, require_as_planned
 from tiny import CPU, VOCABULARY, Steps, parameter_counts, settings_for, tiny_t5
 from transformers import BartConfig, BartForConditionalGeneration, T5Config
 
@@ -295,11 +295,7 @@ def test_the_run_takes_the_planned_steps_and_about_the_planned_time(
     model = trainable_model(source, tokenizer, settings, CPU, whole_words(corpus, settings))
     lesson = Lesson(corpus, settings, plan.micro_batch_tokens, lambda network, cases: {})
     trained = train(model, lesson, CPU, tmp_path / "run", Steps())
-    assert trained is not None
-    assert plan.steps == trained.steps == trained.last_step
-    assert plan.calibration == "layers"
-    assert trained.seconds_per_step is not None
-    assert 1 / 3 < plan.seconds_per_step / trained.seconds_per_step < 3
+    require_as_planned(trained, plan)
 
 
 def test_deep_models_are_timed_by_a_layer_of_each_kind(dataset: Dataset) -> None:

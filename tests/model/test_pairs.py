@@ -1,6 +1,5 @@
 """P5 and masked GenRec as networks: their loss, their search, and training that can be resumed."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from genrec_cli.language.corpus import Corpus, make_corpus, whole_words
 from genrec_cli.language.itemnames import names_of_items, tokenizer_for
 from genrec_cli.language.objective import LossModel, TitleLoss
 from genrec_cli.language.packing import Counts, join, micro_batches, weighed
+from genrec_cli.language.pairs.examples import PairExamples
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.reading import Reading
 from genrec_cli.language.run import asking
@@ -190,18 +190,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     assert_same_run(trained(made, tmp_path / "cut", **steady), whole)
 
 
-def test_only_the_first_steps_hide_items_anywhere(dataset: Dataset, tmp_path: Path) -> None:
+def test_only_the_first_steps_hide_items_anywhere(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = Made(dataset, **WAYS["masked on BART"])
     drawn: list[bool] = []
-    original: Callable[[Draw], Any] = made.corpus.training.__getitem__
+    original = PairExamples.__getitem__
 
-    class Noting(type(made.corpus.training)):  # type: ignore[misc]
-        """Notes which stage each draw is of."""
+    def noting(examples: PairExamples, draw: Draw) -> Any:
+        drawn.append(draw.masked)
+        return original(examples, draw)
 
-        def __getitem__(self, draw: Draw) -> Any:
-            drawn.append(draw.masked)
-            return original(draw)
-
-    made.corpus.training.__class__ = Noting
+    monkeypatch.setattr(PairExamples, "__getitem__", noting)
     trained(made, tmp_path, max_steps=10, batch_size=4, evaluations=1, pretraining=0.3)
     assert drawn[:40] == [True] * 12 + [False] * 28

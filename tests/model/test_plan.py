@@ -28,7 +28,7 @@ from genrec_cli.language.planning.plan import Plan, make_plan
 from genrec_cli.language.sampler import Draw
 from genrec_cli.language.seeding import seeded
 from genrec_cli.language.templates import texts_of
-from genrec_cli.language.training import train
+from genrec_cli.language.training import Trained, train
 
 HALVES = Place(torch.device("cpu"), torch.bfloat16)
 GPU = Place(torch.device("cuda"), torch.bfloat16)
@@ -367,6 +367,15 @@ def test_checkpoints_keep_less(base: Source, dataset: Dataset) -> None:
 # Time
 
 
+def require_as_planned(trained: Trained | None, plan: Plan) -> None:
+    """Assert that a run took the planned steps, each about as long as planned."""
+    assert trained is not None
+    assert plan.steps == trained.steps == trained.last_step
+    assert plan.calibration == "layers"
+    assert trained.seconds_per_step is not None
+    assert 1 / 3 < plan.seconds_per_step / trained.seconds_per_step < 3
+
+
 def test_the_run_takes_the_planned_steps_and_about_the_planned_time(
     base: Source, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -380,11 +389,7 @@ def test_the_run_takes_the_planned_steps_and_about_the_planned_time(
     model = trainable_model(source, load_tokenizer(source), settings, CPU)
     lesson = Lesson(corpus, settings, plan.micro_batch_tokens, lambda network, cases: {})
     trained = train(model, lesson, CPU, tmp_path / "run", Steps())
-    assert trained is not None
-    assert plan.steps == trained.steps == trained.last_step
-    assert plan.calibration == "layers"
-    assert trained.seconds_per_step is not None
-    assert 1 / 3 < plan.seconds_per_step / trained.seconds_per_step < 3
+    require_as_planned(trained, plan)
     assert plan.hours == pytest.approx(plan.seconds_per_step * plan.steps / 3600, abs=1e-4)
 
 

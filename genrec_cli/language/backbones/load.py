@@ -89,7 +89,7 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
     where, offline = location_of(source), _offline(source)
     with quiet(), _explained(source):
         config = AutoConfig.from_pretrained(where, **offline)
-        options[_dropout_name(config)] = dropout
+        options[dropout_name(config)] = dropout
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model = kind.from_pretrained(where, **options, **offline)
     _keep_gradients(model)
@@ -98,7 +98,7 @@ def load_model(source: Source, place: Place, quantize: Quantization, dropout: fl
     return model
 
 
-def _dropout_name(config: Any) -> str:
+def dropout_name(config: Any) -> str:
     """What the config calls the dropout of training; T5 and BART have one for all places."""
     if not config.is_encoder_decoder:
         return "attention_dropout"

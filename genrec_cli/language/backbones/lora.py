@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
 from genrec_cli.core.errors import ModelError
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones.wholewords import WHOLE_WORDS, whole_words_of
+from genrec_cli.language.networks import base_model
 from genrec_cli.language.seeding import seeded
 
 
 def checkpoint_activations(model: Any) -> None:
     """Compute activations again in the backward pass instead of keeping them."""
-    network: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    network = base_model(model)
     # transformers 5.23 has renamed it. Reentrant checkpoints would need inputs with gradients.
     if hasattr(network, "activation_checkpointing_enable"):
         network.activation_checkpointing_enable({"use_reentrant": False})

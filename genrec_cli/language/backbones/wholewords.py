@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
 from safetensors import safe_open
 from torch import nn
 
+from genrec_cli.language.networks import base_model
 from genrec_cli.language.seeding import seeded
 
 WHOLE_WORDS: Final = "whole_words"
@@ -38,8 +38,7 @@ def attach_whole_words(model: Any, count: int, seed: int = 0) -> None:
 
 def whole_words_of(model: Any) -> nn.Embedding | None:
     """The table of whole words that is in use, under an adapter too; None: there is none."""
-    network = model.get_base_model() if isinstance(model, PeftModel) else model
-    table = getattr(network, WHOLE_WORDS, None)
+    table = getattr(base_model(model), WHOLE_WORDS, None)
     if isinstance(table, ModulesToSaveWrapper):
         table = table.modules_to_save[table.active_adapters[0]]
     return table if isinstance(table, nn.Embedding) else None

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.backbones.adapt import prepared
-from genrec_cli.language.backbones.load import _dropout_name
+from genrec_cli.language.backbones.load import dropout_name
 from genrec_cli.language.backbones.wholewords import WHOLE_WORDS
 from genrec_cli.language.hardware import Place
 from genrec_cli.language.planning.anatomy import Anatomy
@@ -42,7 +42,7 @@ def random_model(sketch: Sketch, stacks: Mapping[str, int]) -> Any:
     config.update(stacks)
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[: config.num_hidden_layers]
-    setattr(config, _dropout_name(config), settings.dropout)
+    setattr(config, dropout_name(config), settings.dropout)
     kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     dtype = torch.float32 if settings.train == "full" else place.dtype
     with torch.device("meta"):
