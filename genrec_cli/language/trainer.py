@@ -135,7 +135,7 @@ class PackTrainer(Trainer):
         """The batch, its targets counted in all processes and weighed."""
         mine, team = Counts.of(inputs), self.lesson.team
         counts = Counts(*(round(count) for count in team.summed(mine)))
-        self.speed.targets += counts.next
+        self.speed.targets += sum(counts)
         tokens = len(inputs["tokens"]) + len(inputs.get("read", ()))
         self.speed.tokens += round(team.summed([tokens])[0])
         batch = weighed(inputs, counts, self.lesson.settings.mask_weight or 1.0)

@@ -33,7 +33,7 @@ class Trained:
             `NDCG@10` and so on.
         best: those of the model that is kept.
         tokens_per_second: that were trained on, by the last process; None: none were.
-        targets_per_second: next titles, likewise.
+        targets_per_second: titles predicted, next or hidden ones, likewise.
         seconds_per_step: likewise.
     """
 
