@@ -25,7 +25,9 @@ SplitRule = Literal["leave-one-out", "global-time"]
 SearchMethod = Literal["exact", "beam", "free"]
 Normaliser = Literal["catalog", "vocabulary"]
 Method = Literal["genrec", "p5", "masked"]
-ItemWords = Literal["auto", "titles", "random", "sequential", "collaborative", "independent"]
+ItemWords = Literal[
+    "auto", "titles", "random", "sequential", "collaborative", "independent", "hybrid"
+]
 Objective = Literal["next-title", "paper", "masked"]
 Targets = Literal["all", "last"]
 Checkpointing = Literal["auto", "on", "off"]
@@ -169,6 +171,11 @@ class FinetuneSettings(Settings):
         if self.items == "auto":
             return "titles" if self.method == "genrec" else "random"
         return self.items
+
+    @property
+    def adds_tokens(self) -> bool:
+        """Whether each item is a token that a tokenizer does not have yet, at least in part."""
+        return self.item_words in ("independent", "hybrid")
 
     @property
     def staged(self) -> bool:

@@ -9,7 +9,7 @@ from genrec_cli.core.workspace import read_json, write_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source
-from genrec_cli.language.itemwords.words import item_words
+from genrec_cli.language.itemwords.words import item_words, parted
 from genrec_cli.language.pairs.lexicon import spaced
 from genrec_cli.language.prompt import Tokenizer
 from genrec_cli.language.templates import texts_of
@@ -55,5 +55,7 @@ def tokenizer_for(
         names: ids that stand for items; None: their titles do.
     """
     items = dataset.titles if names is None else [spaced(name) for name in names]
-    added = items if settings.item_words == "independent" else ()
+    added: list[str] = []
+    if settings.adds_tokens:
+        items, added = map(list, zip(*map(parted, items), strict=True))
     return load_tokenizer(source, [*items, *texts_of(settings)], added)

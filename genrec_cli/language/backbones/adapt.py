@@ -33,10 +33,10 @@ def require_trainable(source: Source, settings: FinetuneSettings) -> None:
             "set train: full and quantize: none, or leave both to the preset "
             f"{default_preset(source.name)}",
         )
-    if settings.items == "independent" and frozen:
+    if settings.adds_tokens and frozen:
         raise ModelError(
-            "items: independent adds a token for every item, and LoRA or quantised weights would "
-            "never train its embedding",
+            f"items: {settings.items} adds a token for every item, and LoRA or quantised weights "
+            "would never train its embedding",
             "set train: full and quantize: none, or write items otherwise (items: random)",
         )
     if any(target.rpartition(".")[2] == "lm_head" for target in settings.lora_targets):

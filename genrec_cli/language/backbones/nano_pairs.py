@@ -40,8 +40,7 @@ def train_pair_tokenizer(
 
     Args:
         texts: what the model reads and writes.
-        added: words that become one token each, wherever they stand; nothing is learnt from
-            texts that are one of them.
+        added: words that become one token each, wherever they stand.
     """
     tokenizer = Tokenizer(models.BPE())
     # Numbers are cut as pretrained tokenizers cut them: item_7391 is item_, 739 and 1, so that
@@ -61,8 +60,7 @@ def train_pair_tokenizer(
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    whole = set(added)
-    tokenizer.train_from_iterator((text for text in texts if text not in whole), trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in added])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=_PAD, eos_token=_END, mask_token=_MASK

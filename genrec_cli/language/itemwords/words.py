@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from genrec_cli.core.settings import ItemWords
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.language.itemwords.clusters import cluster_paths
+from genrec_cli.language.itemwords.clusters import Path, cluster_paths
 
 _ITEMS, _USERS = 0, 1  # each shuffle has a generator of its own
 
@@ -21,13 +21,25 @@ def item_words(dataset: Dataset, kind: ItemWords, seed: int) -> list[str]:
             numbers in order of first appearance, as P5's published data has them (Geng et al. 2022,
             RecSys), which gives held-out items away (`leak.py`); collaborative: paths of clusters
             of items that users train on together; independent: one word of its own for each,
-            unlike all others (Hua et al. 2023, How to Index Item IDs, SIGIR-AP). Not auto.
+            unlike all others (Hua et al. 2023, How to Index Item IDs, SIGIR-AP); hybrid: these
+            clusters with such a word behind them (the same paper). Not auto.
         seed: of shuffles and clusters.
 
     Raises:
         KeyError: of a kind that is none of these: settings are resolved before.
     """
     return _KINDS[kind](dataset, seed)
+
+
+def parted(word: str) -> tuple[str, str]:
+    """An id cut before what is one token of its own.
+
+    Example:
+        >>> parted("item_12-3<item_7391>"), parted("<item_7391>")
+        (('item_12-3', '<item_7391>'), ('', '<item_7391>'))
+    """
+    shared, _, own = word.partition("<")
+    return shared, f"<{own}"
 
 
 def user_words(users: int, seed: int) -> list[str]:
@@ -57,7 +69,14 @@ def _sequential(dataset: Dataset, seed: int) -> list[str]:
 
 
 def _collaborative(dataset: Dataset, seed: int) -> list[str]:
-    return ["item_" + "-".join(map(str, path)) for path in cluster_paths(dataset, seed)]
+    return [_path(path) for path in cluster_paths(dataset, seed)]
+
+
+def _hybrid(dataset: Dataset, seed: int) -> list[str]:
+    """The numbers in the last clusters, which say nothing about items, become independent words."""
+    clusters = (path[:-1] for path in cluster_paths(dataset, seed))
+    own = _independent(dataset, seed)
+    return [f"{_path(path)}{word}" for path, word in zip(clusters, own, strict=True)]
 
 
 _KINDS: dict[str, Callable[[Dataset, int], list[str]]] = {
@@ -66,7 +85,12 @@ _KINDS: dict[str, Callable[[Dataset, int], list[str]]] = {
     "sequential": _sequential,
     "collaborative": _collaborative,
     "independent": _independent,
+    "hybrid": _hybrid,
 }
+
+
+def _path(clusters: Path) -> str:
+    return "item_" + "-".join(map(str, clusters))
 
 
 def _shuffled(count: int, seed: int, purpose: int) -> list[int]:

@@ -125,7 +125,7 @@ def _changes(need: Need) -> Iterator[dict[str, Any]]:
     if not full and settings.lora_targets == ("all-linear",):
         ends = {name.rpartition(".")[2] for name in need.anatomy.linear}
         yield {"lora_targets": ("q_proj", "v_proj") if "q_proj" in ends else ("q", "v")}
-    if full and need.source.kind != "nano" and settings.items != "independent":
+    if full and need.source.kind != "nano" and not settings.adds_tokens:
         yield {"train": "lora"}
 
 
