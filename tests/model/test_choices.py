@@ -76,7 +76,7 @@ def orders_of(titles: Sequence[Title], numbers: Sequence[int]) -> list[int | Non
     return [None if number < 0 else number % len(titles) for number in numbers]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TITLES, ORDERS, st.sampled_from([1, 2, 4, 64, 10**9]))
 def test_every_decision_is_scored_once_among_what_the_titles_allow(
     titles: list[Title], numbers: list[int], wide: int
@@ -95,7 +95,7 @@ def test_every_decision_is_scored_once_among_what_the_titles_allow(
             assert (group.tokens >= 0).sum(1).min() * 2 > group.tokens.shape[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TITLES, ORDERS, st.booleans())
 def test_over_the_vocabulary_every_target_token_is_scored_masked_or_not(
     titles: list[Title], numbers: list[int], masked: bool

@@ -56,7 +56,7 @@ def check_pack(pack: Pack, drawn: dict[int, Example], packing: bool) -> list[int
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batches(), st.integers(1, 400), st.booleans())
 def test_a_batch_is_cut_into_as_large_packs_as_fit_with_every_example_once(
     batch: list[list[Example]], most: int, packing: bool
@@ -90,7 +90,7 @@ def test_a_pack_may_be_as_large_as_allowed(most: int, packs: int, packing: bool)
     assert len(list(micro_batches(joined, most, packing=packing))) == packs
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batches(), st.floats(0.1, 3))
 def test_a_titles_tokens_weigh_one_share_of_the_titles_of_its_kind(
     batch: list[list[Example]], mask_weight: float

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from small_data import items_of
@@ -52,7 +52,6 @@ def test_cuts_of_a_long_history_move_from_epoch_to_epoch() -> None:
     assert firsts == set(range(2, 12))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=30), st.integers(1, 100), seeds)
 def test_batches_hold_every_window_once_and_no_more_than_they_may(
     lengths: list[int], tokens: int, seed: int

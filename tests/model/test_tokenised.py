@@ -39,7 +39,7 @@ CATALOGS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(CATALOGS, min_size=1, max_size=3))
 def test_what_is_mapped_is_what_was_made(catalogs: list[list[str]]) -> None:
     with TemporaryDirectory() as name:

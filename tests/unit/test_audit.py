@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from preparing import Prepared, prepare
 from small_data import KEEP_ALL, Row, raw_log
@@ -29,7 +29,6 @@ def share(flags: list[bool]) -> float:
 
 
 @given(ROWS, st.integers(1, 300))
-@settings(deadline=None)
 def test_the_audit_counts_what_a_plain_look_finds(rows: list[Row], partition_bytes: int) -> None:
     assume(max(Counter(user for user, _, _ in rows).values()) >= 3)
     prepared = prepare(raw_log(rows), KEEP_ALL, partition_bytes=partition_bytes)

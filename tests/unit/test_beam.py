@@ -13,7 +13,7 @@ from genrec_cli.decoding.search import beam_search
 from genrec_cli.decoding.trie import build_trie
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TITLES, PROMPTS, st.integers(1, 12), st.integers(1, 45), OVER, st.data())
 def test_a_beam_returns_k_different_allowed_titles_and_knows_when_they_are_the_best(
     titles: Titles,

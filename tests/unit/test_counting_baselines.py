@@ -133,7 +133,6 @@ def levelled(links: NDArray[np.float64], level: float) -> NDArray[np.float64]:
     return links * level * ITEMS / links.sum() if links.any() else links
 
 
-@settings(deadline=None)
 @given(people, events, st.sampled_from(RecentPopularity.grid))
 def test_recent_popularity_against_brute_force(
     sequences: list[list[int]], history: list[int], chosen: dict[str, float]
@@ -147,7 +146,6 @@ def test_recent_popularity_against_brute_force(
     assert scores_of(system, history) == pytest.approx(expected, rel=1e-5)
 
 
-@settings(deadline=None)
 @given(people, events)
 def test_markov_against_brute_force(sequences: list[list[int]], history: list[int]) -> None:
     parts = training(sequences)
@@ -161,7 +159,6 @@ def test_markov_against_brute_force(sequences: list[list[int]], history: list[in
     assert np.floor(scores).tolist() == [count for count, _ in keys]
 
 
-@settings(deadline=None)
 @given(people, events, st.sampled_from(ItemKNN.grid))
 def test_itemknn_against_brute_force(
     sequences: list[list[int]], history: list[int], chosen: dict[str, float]
@@ -172,7 +169,6 @@ def test_itemknn_against_brute_force(
     assert scores_of(system, history) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(people, events, st.sampled_from(Rules.grid))
 def test_rules_against_brute_force(
     sequences: list[list[int]], history: list[int], chosen: dict[str, float]
@@ -204,7 +200,7 @@ def test_the_strongest_links_stay_and_places_decide_between_equal_ones(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sequences=people, histories=people, order=st.permutations(range(ITEMS)))
 def test_other_item_numbers_only_move_the_scores(
     kind: type[Baseline],

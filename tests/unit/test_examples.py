@@ -21,7 +21,6 @@ MASKING = Masking(np.array([HIDDEN, END], np.int32), np.array([ANSWERS, END], np
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 300), SEEDS)
 def test_every_epoch_draws_every_window_once_and_batches_run_on_across_epochs(
     windows: int, draws: int, seed: int
@@ -36,7 +35,6 @@ def test_every_epoch_draws_every_window_once_and_batches_run_on_across_epochs(
     assert max(Counter(order).values(), default=1) == 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 200), st.integers(0, 200), SEEDS)
 def test_a_longer_run_begins_as_a_shorter_one_of_its_seed(
     windows: int, draws: int, more: int, seed: int
@@ -69,7 +67,7 @@ def target_nodes(world: World, items: list[int]) -> list[int]:
     return [node for item in items for node in nodes[offsets[item] : offsets[item + 1]]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(worlds())
 def test_an_example_is_its_windows_titles_and_marks_where_target_tokens_are_chosen(
     world: World,
@@ -121,14 +119,14 @@ def check_hidden(world: World, window: Window, example: Example) -> None:
     assert example.masked
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds(), SEEDS)
 def test_a_fifth_of_a_window_is_hidden_and_written_behind_it(world: World, seed: int) -> None:
     for window in windows_of(world):
         check_hidden(world, window, hidden_of(world, window, seed))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds(), SEEDS)
 def test_hidden_titles_fit_as_many_as_can_and_one_in_any_case(world: World, seed: int) -> None:
     most = world.encoder.max_length
@@ -193,7 +191,7 @@ def test_every_place_of_a_window_is_hidden_as_often() -> None:
     assert max(abs(n - draws * share) for n in counts.values()) < 4 * deviation
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(worlds(), st.integers(0, 3))
 def test_nothing_but_training_items_is_ever_read(world: World, epoch: int) -> None:
     windows = windows_of(world)

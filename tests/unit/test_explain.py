@@ -66,7 +66,7 @@ def assert_same(found: Sequence[Choice], expected: Sequence[Choice]) -> None:
             assert edge.probability == pytest.approx(naive_one.probability, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TITLES, PROMPTS, st.integers(0, 99), st.data())
 def test_choices_are_those_of_brute_force(
     titles: list[Title], prompts: list[list[int]], seed: int, data: st.DataObject
@@ -83,7 +83,7 @@ def test_choices_are_those_of_brute_force(
             assert_same(choices, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TITLES, st.integers(0, 99))
 def test_tokens_join_to_the_title_and_probabilities_multiply_to_its_own(
     titles: list[Title], seed: int

@@ -26,7 +26,7 @@ TITLES = ["The Old Film", "The Old Boat", "The New Boat", "千と", "Up", "Up Ag
 TOKENIZER = train_tokenizer([*TITLES[:3], "Up Again", "Titles:\n"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), st.integers(1, 6), st.none() | st.integers(1, 6), st.sampled_from(["all", "last"]))
 def test_each_window_lies_in_the_training_part_of_its_row(
     world: World, context: int, per_user: int | None, targets: Targets

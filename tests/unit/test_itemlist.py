@@ -46,7 +46,7 @@ def test_without_lists_everything_may_be_recommended() -> None:
     assert allowed_items(OFFER, None, None) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(names=st.lists(NAMES.filter(lambda name: name[1] != "300"), min_size=1))
 def test_what_one_list_allows_the_other_denies(
     tmp_path_factory: pytest.TempPathFactory, names: list[tuple[int, str]]

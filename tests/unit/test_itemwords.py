@@ -16,7 +16,7 @@ from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import bounds
 from genrec_cli.language.itemwords.clusters import LARGEST, cluster_paths
 from genrec_cli.language.itemwords.leak import item_ids, next_id, next_id_hits
-from genrec_cli.language.itemwords.words import item_words, user_words
+from genrec_cli.language.itemwords.words import item_words, parted, user_words
 
 KINDS: list[ItemWords] = [kind for kind in get_args(ItemWords) if kind != "auto"]
 PATTERNS = {
@@ -25,6 +25,7 @@ PATTERNS = {
     "sequential": r"item_\d+",
     "collaborative": r"item_\d+(-\d+)+",
     "independent": r"<item_\d+>",
+    "hybrid": r"item_\d+(-\d+)*<item_\d+>",
 }
 SEQUENCES = st.lists(st.lists(st.integers(0, 30), min_size=2, max_size=12), min_size=1, max_size=15)
 
@@ -55,7 +56,7 @@ def leaves(paths: list[tuple[int, ...]]) -> dict[tuple[int, ...], list[int]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(sequences=SEQUENCES, seed=st.integers(0, 2**32))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_item_has_a_word_of_its_own_and_a_seed_repeats_it(
     kind: ItemWords, sequences: list[list[int]], seed: int
 ) -> None:
@@ -90,6 +91,16 @@ def test_users_are_numbered_from_one_and_not_as_items_are() -> None:
     assert [word[5:] for word in words] != [word[5:] for word in items]
 
 
+def test_hybrid_ids_are_the_clusters_of_the_one_and_the_words_of_the_other() -> None:
+    dataset = blocks(2, 80)
+    clusters, own, hybrid = (
+        item_words(dataset, kind, 7) for kind in ("collaborative", "independent", "hybrid")
+    )
+    assert [parted(word)[0] for word in hybrid] == [word.rpartition("-")[0] for word in clusters]
+    assert [parted(word)[1] for word in hybrid] == own
+    assert len({parted(word)[0] for word in hybrid}) > 2
+
+
 def test_sequential_numbers_count_first_appearances_and_read_held_out_items_too() -> None:
     dataset = dataset_of([[3, 1, 4], [1, 5, 3, 0]], items=7)
     words = item_words(dataset, "sequential", 0)
@@ -118,6 +129,7 @@ def test_sequential_ids_leak_where_random_ones_do_not() -> None:
         ("sequential", True, True),
         ("collaborative", False, False),
         ("independent", False, False),
+        ("hybrid", False, False),
     ],
 )
 def test_ids_are_judged_by_their_figure_if_there_is_one(
@@ -160,7 +172,7 @@ def test_hits_of_the_next_id_are_those_of_a_plain_look(
     assert next_id_hits(dataset, words) == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("kind", ["titles", "collaborative", "independent"])
+@pytest.mark.parametrize("kind", ["titles", "collaborative", "independent", "hybrid"])
 def test_words_without_plain_numbers_are_not_asked_for_the_next(kind: ItemWords) -> None:
     dataset = dataset_of([[0, 1, 2, 3]])
     assert next_id_hits(dataset, item_words(dataset, kind, 0)) is None

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from preparing import PLENTY, Prepared, cut, prepare
 from small_data import KEEP_ALL, Row, raw_log
@@ -63,7 +63,6 @@ def items_of(prepared: Prepared) -> dict[str, list[str]]:
 
 
 @given(EVENTS, ASKED, st.lists(st.integers(0, 60)), st.booleans(), st.integers(1, 400))
-@settings(deadline=None)
 def test_the_kernel_does_what_the_slow_way_does_in_any_memory_and_any_parts(
     events: list[oracle.Event],
     asked: dict[str, Any],
@@ -92,7 +91,6 @@ def test_the_kernel_does_what_the_slow_way_does_in_any_memory_and_any_parts(
 
 
 @given(ROWS, st.randoms(use_true_random=False), st.integers(0, 2))
-@settings(deadline=None)
 def test_shuffling_the_rows_changes_nothing(rows: list[Row], random: Random, seed: int) -> None:
     assume(max(Counter(user for user, _, _ in rows).values()) >= 3)
     wanted = PrepareSettings(min_user=1, min_item=1, seed=seed)
@@ -101,7 +99,6 @@ def test_shuffling_the_rows_changes_nothing(rows: list[Row], random: Random, see
 
 
 @given(ROWS)
-@settings(deadline=None)
 def test_parts_are_disjoint_ordered_and_complete(rows: list[Row]) -> None:
     assume(max(Counter(user for user, _, _ in rows).values()) >= 3)
     dataset = prepare(raw_log(rows), KEEP_ALL).dataset
@@ -116,7 +113,6 @@ def test_parts_are_disjoint_ordered_and_complete(rows: list[Row]) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(ITEMS), st.integers(0, 9))))
-@settings(deadline=None)
 def test_a_global_time_split_holds_out_the_first_event_of_each_period(rows: list[Row]) -> None:
     wanted = PrepareSettings(min_user=1, min_item=1, split="global-time")
     try:

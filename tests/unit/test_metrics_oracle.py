@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ir_measures
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, Qrel, ScoredDoc, Success, nDCG
 from small_data import items_of
@@ -42,7 +42,6 @@ def orders(draw: st.DrawFn) -> tuple[list[list[int]], list[int]]:
 
 
 @given(orders(), st.integers(1, 16))
-@settings(deadline=None)
 def test_a_scored_catalog_is_measured_as_trec_eval_measures(
     drawn: tuple[list[list[int]], list[int]], k: int
 ) -> None:
@@ -54,7 +53,6 @@ def test_a_scored_catalog_is_measured_as_trec_eval_measures(
 
 
 @given(orders(), st.integers(1, 16), st.data())
-@settings(deadline=None)
 def test_a_list_of_the_best_is_measured_as_trec_eval_measures(
     drawn: tuple[list[list[int]], list[int]], k: int, data: st.DataObject
 ) -> None:

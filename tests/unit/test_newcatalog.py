@@ -75,7 +75,7 @@ def test_titles_become_what_prepare_would_make_of_them(tmp_path: Path) -> None:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.text("ab0 ", min_size=1).filter(str.strip).map(str.strip), st.text(), min_size=1

@@ -207,7 +207,7 @@ def small_datasets(draw: st.DrawFn) -> Dataset:
     return dataset_of(draw(st.lists(items, min_size=1, max_size=5)), items=10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     small_datasets(),
     st.lists(st.integers(1, 4), min_size=10, max_size=10),

@@ -94,7 +94,7 @@ def test_every_title_ends_in_the_end_of_title_and_holds_it_nowhere_else(make: Ma
 BYTES, FOLDING = byte_level(), byte_level(folding=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(CATALOGS)
 def test_any_titles_without_a_line_break_read_back_and_make_a_trie(titles: list[str]) -> None:
     tokens = tokenise_titles(BYTES, titles)
@@ -206,7 +206,6 @@ def encoder_with(lengths: Sequence[int], head: int, slack: int, tail: int = 0) -
 LENGTHS = st.lists(st.integers(2, 9), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(0, 5), st.integers(0, 40), st.integers(0, 5), st.data())
 def test_a_prompt_holds_the_newest_whole_titles_that_leave_room_for_one_more(
     lengths: list[int], head: int, slack: int, tail: int, data: st.DataObject

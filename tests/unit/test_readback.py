@@ -78,7 +78,7 @@ def check_pieces(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     assert text.count("\ufffd") == "".join(texts).count("\ufffd")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("aé千 \n[🎬\ufffdT", max_size=12))
 def test_pieces_join_to_what_the_ids_decode_to_and_cut_no_character(text: str) -> None:
     check_pieces(BYTES, text)
@@ -246,7 +246,7 @@ def test_every_wording_of_the_paper_is_told_from_the_titles(tmp_path: Path) -> N
     assert seen <= set(PAPER_WORDINGS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), st.integers(0, 3), st.integers(1, 3), st.integers(0, 9))
 def test_hidden_titles_are_found_where_the_oldest_had_no_room(
     world: World, mark: int, answers: int, seed: int

@@ -48,7 +48,7 @@ def draw_excluded(data: st.DataObject, titles: Titles, users: int) -> list[list[
     return [data.draw(items) for _ in range(users)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TITLES, PROMPTS, st.integers(1, 45), WAYS, st.integers(0, 99), st.data())
 def test_the_search_finds_what_scoring_every_title_finds(
     titles: Titles,
@@ -77,7 +77,7 @@ def test_the_search_finds_what_scoring_every_title_finds(
         assert_same(listed(ranking, user), ranked(scores, k, allowed))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TITLES, PROMPTS, st.integers(1, 12), WAYS, st.integers(0, 99), st.data())
 def test_with_a_prior_and_an_allow_list_it_is_exact_too(
     titles: Titles,
@@ -109,7 +109,7 @@ def test_with_a_prior_and_an_allow_list_it_is_exact_too(
         )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TITLES, PROMPTS, st.integers(1, 12), st.data())
 def test_an_allow_list_without_a_prior_is_the_same_as_excluding_the_rest(
     titles: Titles, prompts: list[list[int]], k: int, data: st.DataObject
@@ -124,7 +124,7 @@ def test_an_allow_list_without_a_prior_is_the_same_as_excluding_the_rest(
     assert by_mask.scores.tolist() == by_list.scores.tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TITLES, PROMPTS)
 def test_the_probabilities_of_the_catalog_sum_to_one(
     titles: Titles, prompts: list[list[int]]
@@ -135,7 +135,7 @@ def test_the_probabilities_of_the_catalog_sum_to_one(
     assert np.exp(ranking.scores.astype(np.float64)).sum(1) == pytest.approx(1.0, abs=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TITLES, PROMPTS, st.integers(1, 6), OVER, st.data())
 def test_a_user_alone_gets_what_she_gets_in_a_batch(
     titles: Titles, prompts: list[list[int]], k: int, over: Normaliser, data: st.DataObject
@@ -149,7 +149,7 @@ def test_a_user_alone_gets_what_she_gets_in_a_batch(
         assert_same(listed(alone, 0), listed(batch, user))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(TITLES, PROMPTS, st.integers(1, 12), OVER, st.integers(1, 30), st.data())
 def test_under_a_budget_k_different_allowed_titles_come_with_true_scores(
     titles: Titles,

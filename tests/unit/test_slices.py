@@ -132,7 +132,7 @@ def is_tied(events: list[tuple[str, int]], place: int) -> bool:
 
 
 @given(ROWS, st.sampled_from(get_args(SplitRule)))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_as_many_targets_are_tied_as_the_audit_counts(rows: list[Row], rule: SplitRule) -> None:
     assume(max(Counter(user for user, _, _ in rows).values()) >= 3)
     asked = KEEP_ALL.model_copy(update={"split": rule})

@@ -314,7 +314,7 @@ FORMS: dict[str, Callable[[Sequence[Any]], bytes]] = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(EVENTS)
 def test_the_same_content_in_any_form_is_the_same_table(events: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

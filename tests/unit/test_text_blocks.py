@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genrec_cli.core.errors import DataError
@@ -53,7 +53,6 @@ def field(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if special else cell
 
 
-@settings(deadline=None)
 @given(ROWS, SIZES, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_any_size_gives_the_rows_of_the_whole(
     rows: list[tuple[str, str]], size: int, line_end: str, ended: bool
@@ -72,7 +71,6 @@ def test_any_size_gives_the_rows_of_the_whole(
     ]
 
 
-@settings(deadline=None)
 @given(ROWS, SIZES, st.sampled_from(["\n", "\r\n"]))
 def test_stretches_join_to_the_whole_and_know_their_first_lines(
     rows: list[tuple[str, str]], size: int, line_end: str

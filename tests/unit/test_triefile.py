@@ -42,7 +42,7 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(TITLES)
 def test_a_loaded_trie_is_the_built_one_and_answers_as_it_does(
     titles: list[tuple[int, ...]],

@@ -38,7 +38,7 @@ def targets_of(windows: Sequence[Window]) -> list[int]:
     return [item for window in windows for item in window.items[window.first_target :].tolist()]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), CONTEXT, PER_USER, TARGETS)
 def test_every_training_item_after_the_context_or_only_the_newest_is_a_target_once_and_in_order(
     world: World, context: int, per_user: int | None, targets: str
@@ -52,7 +52,7 @@ def test_every_training_item_after_the_context_or_only_the_newest_is_a_target_on
     assert [window.targets for window in windows if window.targets < 1] == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), CONTEXT, PER_USER, TARGETS)
 def test_a_window_is_a_run_of_one_training_part_with_context_and_within_max_length(
     world: World, context: int, per_user: int | None, targets: str
@@ -68,7 +68,7 @@ def test_a_window_is_a_run_of_one_training_part_with_context_and_within_max_leng
         assert world.size(window.items) <= world.encoder.room
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), CONTEXT)
 def test_a_window_repeats_an_eighth_of_the_room_unless_the_next_title_would_not_fit(
     world: World, context: int
@@ -87,7 +87,7 @@ def test_a_window_repeats_an_eighth_of_the_room_unless_the_next_title_would_not_
                 assert not len(older) or fixed + world.size(older) > room
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), st.integers(1, 20))
 def test_the_first_window_has_as_much_history_as_its_targets_leave_room_for(
     world: World, context: int
@@ -106,7 +106,7 @@ def test_the_first_window_has_as_much_history_as_its_targets_leave_room_for(
         assert not cut or world.size(history) > min(room / 2, room - longest) - longest
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), CONTEXT)
 def test_a_prompt_window_has_one_target_and_as_much_history_as_fits(
     world: World, context: int
@@ -140,7 +140,7 @@ def test_the_newest_targets_are_read_at_once_behind_the_history_that_fits() -> N
     assert window.first_target == 15
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(worlds(), CONTEXT, TARGETS)
 def test_training_windows_never_hold_an_item_that_is_only_held_out(
     world: World, context: int, targets: str
@@ -150,7 +150,7 @@ def test_training_windows_never_hold_an_item_that_is_only_held_out(
     assert {int(item) for window in windows for item in window.items} <= learnt
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds())
 def test_a_validation_window_predicts_the_held_out_item_and_nothing_else(world: World) -> None:
     windows = held_out_windows(held_out(world.dataset, "validation"), world.encoder)

@@ -68,7 +68,7 @@ def test_stretches_join_to_the_title_and_others_begin_titles() -> None:
     check(TITLES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.text("aé千参 …(", min_size=1, max_size=8).filter(lambda t: not t.endswith(GOES_ON)),
