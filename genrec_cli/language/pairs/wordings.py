@@ -23,8 +23,12 @@ DIRECT: Final = (
     "Pick an item that {user} likes .",
     "{user} is looking for an item . Which ?",
 )
-ASKED: Final = "Given {history} , which comes next for {user} ?"
-"""The wording of evaluation and serving, held out of training."""
+ASKED: Final = "{user} chose {history} . Predict another ."
+"""The wording of evaluation and serving, held out of training.
+
+Each of its words stands in others: to a model that is trained from scratch a word that training
+never saw is noise, which cost a third of its hits.
+"""
 
 SOMEBODY: Final = "somebody"
 """Stands for a user who is not known."""
