@@ -127,7 +127,8 @@ class FinetuneSettings(Settings):
     task_weights: TaskWeights = TaskWeights()
     """How often p5 trains each task: after a history, or for a user without one."""
     anonymous: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the texts of p5 and masked that do not say whose they are, as strangers' do not."""
+    """Share of the texts of p5 and masked that do not say whose they are, as strangers' do not; 1:
+    people are not named when they are asked for, either."""
     whole_words: bool = True
     """Embed the word that a token is of, beside the token: its place (p5), or its id (masked)."""
     max_length: Annotated[int, Field(ge=16)] = 512

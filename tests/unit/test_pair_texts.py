@@ -89,6 +89,15 @@ def test_p5_asks_with_the_wording_that_training_never_sees() -> None:
     assert not [read for read in trained if re.fullmatch(held_out, read)]
 
 
+@pytest.mark.parametrize("method", ["p5", "masked"])
+def test_whom_training_never_names_is_not_named_either_when_asked(method: str) -> None:
+    texts = Texts(method=method, anonymous=1, task_weights={"direct": 0})
+    named = Texts(method=method, anonymous=0.9, task_weights={"direct": 0})
+    assert texts.asked([3, 4], 1) == texts.asked([3, 4], None) == named.asked([3, 4], None)
+    assert named.asked([3, 4], 1) != named.asked([3, 4], None)
+    assert not [read for _, read, _, _ in texts.drawn(3) if "user_" in read]
+
+
 def test_every_word_that_p5_asks_with_stands_in_a_wording_that_is_trained() -> None:
     assert set(ASKED.split()) <= set(" ".join((*SEQUENTIAL, *DIRECT)).split())
 

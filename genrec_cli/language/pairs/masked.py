@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genrec_cli.language.pairs.lexicon import Lexicon
-from genrec_cli.language.pairs.phrasing import Phrased, joined, known
+from genrec_cli.language.pairs.phrasing import Phrased, asked_as, joined, known
 from genrec_cli.language.prompt import TokenIds, Tokenizer, end_of_title
 from genrec_cli.language.reading import Reading
 from genrec_cli.language.windows import Window
@@ -44,7 +44,8 @@ class Masked:
 
     def asked(self, history: NDArray[np.int32], user: int | None) -> Reading:
         """The history, and a mask behind it."""
-        return self._reading(np.append(history, _NOTHING), len(history), user)
+        named = asked_as(user, self._anonymous)
+        return self._reading(np.append(history, _NOTHING), len(history), named)
 
     def trained(self, window: Window, user: int, hidden: bool, rng: np.random.Generator) -> Phrased:
         """The window with a mask at its end or, for hidden items, anywhere."""

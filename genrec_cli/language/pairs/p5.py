@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.language.pairs.lexicon import Lexicon, word_ids
-from genrec_cli.language.pairs.phrasing import Phrased, joined, known
+from genrec_cli.language.pairs.phrasing import Phrased, asked_as, joined, known
 from genrec_cli.language.pairs.wordings import DIRECT, HISTORY, SEQUENTIAL, SOMEBODY, USER
 from genrec_cli.language.prompt import TokenIds, Tokenizer
 from genrec_cli.language.reading import Reading
@@ -65,7 +65,7 @@ class P5:
 
     def asked(self, history: NDArray[np.int32], user: int | None) -> Reading:
         """The history in the wording that training never saw."""
-        return self._reading(self._asked, history, user)
+        return self._reading(self._asked, history, asked_as(user, self._anonymous))
 
     def trained(self, window: Window, user: int, hidden: bool, rng: np.random.Generator) -> Phrased:
         """One of the tasks, by their weights, in one of its wordings."""

@@ -50,6 +50,11 @@ def joined(pieces: Sequence[tuple[TokenIds, int]]) -> Reading:
     return Reading(tokens, numbers.repeat([len(piece) for piece, _ in pieces]))
 
 
+def asked_as(user: int | None, anonymous: float) -> int | None:
+    """Who is named when the next item is wanted: nobody, if training never named anybody."""
+    return None if anonymous == 1 else user
+
+
 def known(user: int, anonymous: float, rng: np.random.Generator) -> int | None:
     """The user, or nobody in a share of all cases."""
     return None if rng.random() < anonymous else user
