@@ -27,7 +27,7 @@ ASKED: Final = "{user} chose {history} . Predict another ."
 """The wording of evaluation and serving, held out of training.
 
 Each of its words stands in others: to a model that is trained from scratch a word that training
-never saw is noise, which cost a third of its hits.
+never saw is noise, which cost a quarter of its hits.
 """
 
 SOMEBODY: Final = "somebody"
