@@ -108,7 +108,7 @@ def test_a_built_tokenizer_is_equal_for_equal_texts_and_survives_being_saved(
 
 
 @pytest.mark.parametrize("name", ["nano", *NANO_PAIRS])
-def test_an_added_word_is_one_token_wherever_it_stands_and_teaches_no_pieces(name: str) -> None:
+def test_an_added_word_is_one_token_wherever_it_stands(name: str) -> None:
     plain = load_tokenizer(find_source(name), WORDS)
     with_words = load_tokenizer(find_source(name), WORDS, SPECIAL)
     assert len(with_words) == len(plain) + len(SPECIAL)
@@ -116,10 +116,6 @@ def test_an_added_word_is_one_token_wherever_it_stands_and_teaches_no_pieces(nam
     assert with_words.convert_tokens_to_ids(SPECIAL) == ids
     written = with_words.encode("after <item_19>,<item_1><item_2> comes")
     assert [token for token in written if token in ids] == [ids[2], ids[0], ids[1]]
-    if name != "nano":
-        assert len(load_tokenizer(find_source(name), [*WORDS, *SPECIAL], SPECIAL)) == len(
-            with_words
-        )
     titles = tokenise_titles(with_words, SPECIAL)
     assert titles.lengths.tolist() == [2, 2, 2]
 

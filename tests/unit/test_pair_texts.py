@@ -137,6 +137,18 @@ def test_p5_numbers_the_words_of_a_text() -> None:
     assert pieces == words
 
 
+@pytest.mark.parametrize("base_model", ["nano", "nano-t5"])
+@pytest.mark.parametrize("kind", ["independent", "hybrid"])
+def test_tokens_of_their_own_are_whole_and_teach_no_pieces(kind: str, base_model: str) -> None:
+    settings = FinetuneSettings(method="p5", base_model=base_model, items=kind)
+    names = item_words(DATASET, settings.item_words, 0)
+    tokenizer = tokenizer_for(find_source(base_model), DATASET, settings, names)
+    own = {f"<{name.partition('<')[2]}" for name in names}
+    assert {token for token in tokenizer.get_vocab() if "<item" in token} == own
+    for name in names:
+        assert tokenizer.convert_ids_to_tokens(tokenizer.encode(f" {name}"))[-1] in own
+
+
 @pytest.mark.parametrize("kind", ["random", "independent", "titles"])
 def test_masked_reads_a_bare_sequence_and_writes_what_is_under_the_mask(kind: str) -> None:
     texts = Texts(method="masked", base_model="nano-bart", items=kind)
