@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_data import dataset_of, items_of
 
 from genrec_cli.core.errors import DataError
-from genrec_cli.core.settings import FinetuneSettings
+from genrec_cli.core.settings import FinetuneSettings, ItemWords
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import held_out, training_part
 from genrec_cli.language.backbones.names import find_source
@@ -139,7 +139,9 @@ def test_p5_numbers_the_words_of_a_text() -> None:
 
 @pytest.mark.parametrize("base_model", ["nano", "nano-t5"])
 @pytest.mark.parametrize("kind", ["independent", "hybrid"])
-def test_tokens_of_their_own_are_whole_and_teach_no_pieces(kind: str, base_model: str) -> None:
+def test_tokens_of_their_own_are_whole_and_teach_no_pieces(
+    kind: ItemWords, base_model: str
+) -> None:
     settings = FinetuneSettings(method="p5", base_model=base_model, items=kind)
     names = item_words(DATASET, settings.item_words, 0)
     tokenizer = tokenizer_for(find_source(base_model), DATASET, settings, names)
