@@ -359,6 +359,12 @@ def test_computing_activations_twice_changes_no_gradient(
         ("t5-small", {"train": "lora", "items": "independent"}, "a token for every item", "full"),
         (
             "t5-small",
+            {"train": "lora", "quantize": "nf4", "items": "independent"},
+            "a token for every item",
+            "items: random",
+        ),
+        (
+            "t5-small",
             {"train": "lora", "quantize": "nf4", "items": "hybrid"},
             "items: hybrid adds a token for every item",
             "items: random",

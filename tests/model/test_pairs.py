@@ -52,7 +52,16 @@ class Made:
 
 WAYS: dict[str, dict[str, Any]] = {
     "p5 on T5": {"base_model": "nano-t5", "method": "p5"},
-    "p5 on BART, own tokens": {"base_model": "nano-bart", "method": "p5", "items": "hybrid"},
+    "p5 on BART, words of their own": {
+        "base_model": "nano-bart",
+        "method": "p5",
+        "items": "independent",
+    },
+    "p5 on BART, clusters and own tokens": {
+        "base_model": "nano-bart",
+        "method": "p5",
+        "items": "hybrid",
+    },
     "masked on BART": {"base_model": "nano-bart", "method": "masked"},
     "masked titles on T5": {"base_model": "nano-t5", "method": "masked", "items": "titles"},
     "without whole words": {"base_model": "nano-t5", "method": "p5", "whole_words": False},
@@ -158,7 +167,7 @@ def trained(made: Made, folder: Path, progress: Steps | None = None, **changes: 
 
 
 @pytest.mark.parametrize(
-    "made", ["p5 on T5", "p5 on BART, own tokens", "masked on BART"], indirect=True
+    "made", ["p5 on T5", "p5 on BART, words of their own", "masked on BART"], indirect=True
 )
 def test_training_learns_and_what_is_saved_ranks_alike(
     made: Made, dataset: Dataset, tmp_path: Path
