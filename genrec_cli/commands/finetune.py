@@ -24,7 +24,12 @@ from genrec_cli.language.backbones.load import load_config, pin
 from genrec_cli.language.checkpoints import CHECKPOINTS, saving
 from genrec_cli.language.corpus import Corpus, make_corpus, whole_words
 from genrec_cli.language.hardware import Place, best_place, peak_gpu_gb
-from genrec_cli.language.itemnames import names_of_items, save_names, tokenizer_for
+from genrec_cli.language.itemnames import (
+    names_of_items,
+    place_tokens,
+    save_names,
+    tokenizer_for,
+)
 from genrec_cli.language.itemwords.leak import ItemIds, item_ids
 from genrec_cli.language.job import Job, Request, begun, identity, new_job, resumed_job
 from genrec_cli.language.lesson import Lesson
@@ -147,6 +152,7 @@ def _finetune(
     with team.first_goes_ahead(), shortage.explained(loading=True):
         words = whole_words(corpus, job.settings)
         model = trainable_model(job.source, tokenizer, job.settings, place, words)
+        place_tokens(model, tokenizer, names, job.dataset, job.settings)
     validate = RankingValidation(corpus, job.settings.normaliser)
     lesson = Lesson(corpus, job.settings, report.plan.micro_batch_tokens, validate, team)
     with _held(job, request, team):

@@ -28,6 +28,7 @@ Method = Literal["genrec", "p5", "masked"]
 ItemWords = Literal[
     "auto", "titles", "random", "sequential", "collaborative", "independent", "hybrid"
 ]
+ItemStart = Literal["collaborative", "random"]
 Objective = Literal["next-title", "paper", "masked"]
 Targets = Literal["all", "last"]
 Checkpointing = Literal["auto", "on", "off"]
@@ -108,6 +109,8 @@ class FinetuneSettings(Settings):
     """The line before the history; it is saved with the run, so serving reads the same."""
     items: ItemWords = "auto"
     """Write items by title, or as ids of one kind; auto: titles with genrec, else random ids."""
+    item_start: ItemStart = "collaborative"
+    """How an item's own token begins (independent, hybrid): as who trains on it says, or drawn."""
     objective: Objective = "next-title"
     """Of genrec: the next title of a list; one a prompt, as the paper; or hidden ones first."""
     targets: Targets = "all"
@@ -177,6 +180,11 @@ class FinetuneSettings(Settings):
     def adds_tokens(self) -> bool:
         """Whether each item is a token that a tokenizer does not have yet, at least in part."""
         return self.item_words in ("independent", "hybrid")
+
+    @property
+    def places_tokens(self) -> bool:
+        """Whether these tokens begin as vectors that say something about their items."""
+        return self.adds_tokens and self.item_start == "collaborative"
 
     @property
     def staged(self) -> bool:

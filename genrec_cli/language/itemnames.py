@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from genrec_cli.core.settings import FinetuneSettings
 from genrec_cli.core.workspace import read_json, write_json
 from genrec_cli.data.dataset import Dataset
 from genrec_cli.language.backbones.load import load_tokenizer
 from genrec_cli.language.backbones.names import Source
+from genrec_cli.language.backbones.vocabulary import place_words
+from genrec_cli.language.itemwords.vectors import item_vectors
 from genrec_cli.language.itemwords.words import item_words, parted
 from genrec_cli.language.pairs.lexicon import spaced
 from genrec_cli.language.prompt import Tokenizer
@@ -59,3 +61,25 @@ def tokenizer_for(
     if settings.adds_tokens:
         items, added = map(list, zip(*map(parted, items), strict=True))
     return load_tokenizer(source, [*items, *texts_of(settings)], added)
+
+
+def place_tokens(
+    model: Any,
+    tokenizer: Tokenizer,
+    names: Sequence[str] | None,
+    dataset: Dataset,
+    settings: FinetuneSettings,
+) -> None:
+    """Let items' own tokens begin where users put them, if the settings say so.
+
+    Args:
+        model: to be trained, every weight of it.
+        tokenizer: from `tokenizer_for`.
+        names: ids that stand for items.
+        dataset: of the run.
+        settings: of the run.
+    """
+    if names is not None and settings.places_tokens:
+        width = model.get_input_embeddings().embedding_dim
+        own = [parted(name)[1] for name in names]
+        place_words(model, tokenizer, own, item_vectors(dataset, width, settings.seed))

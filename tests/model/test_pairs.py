@@ -18,7 +18,7 @@ from genrec_cli.language.backbones.adapt import load_trained, save_trained, trai
 from genrec_cli.language.backbones.names import Source, find_source
 from genrec_cli.language.backbones.wholewords import whole_words_of
 from genrec_cli.language.corpus import Corpus, make_corpus, whole_words
-from genrec_cli.language.itemnames import names_of_items, tokenizer_for
+from genrec_cli.language.itemnames import names_of_items, place_tokens, tokenizer_for
 from genrec_cli.language.objective import LossModel, TitleLoss
 from genrec_cli.language.packing import Counts, join, micro_batches, weighed
 from genrec_cli.language.pairs.examples import PairExamples
@@ -37,13 +37,16 @@ class Made:
         values = {"base_model": base_model, "max_length": 96, "micro_batch_tokens": 512, **values}
         self.settings: FinetuneSettings = settings_for(**values)
         self.source: Source = find_source(base_model)
-        names = names_of_items(dataset, self.settings, NOWHERE)
-        self.tokenizer: Tokenizer = tokenizer_for(self.source, dataset, self.settings, names)
-        self.corpus: Corpus = make_corpus(dataset, self.tokenizer, self.settings, names)
+        self.dataset = dataset
+        self.names = names_of_items(dataset, self.settings, NOWHERE)
+        self.tokenizer: Tokenizer = tokenizer_for(self.source, dataset, self.settings, self.names)
+        self.corpus: Corpus = make_corpus(dataset, self.tokenizer, self.settings, self.names)
 
     def model(self) -> Any:
         words = whole_words(self.corpus, self.settings)
-        return trainable_model(self.source, self.tokenizer, self.settings, CPU, words)
+        model = trainable_model(self.source, self.tokenizer, self.settings, CPU, words)
+        place_tokens(model, self.tokenizer, self.names, self.dataset, self.settings)
+        return model
 
     def examples(self, count: int, masked: bool = False) -> list[Any]:
         training = self.corpus.training
@@ -52,6 +55,11 @@ class Made:
 
 WAYS: dict[str, dict[str, Any]] = {
     "p5 on T5": {"base_model": "nano-t5", "method": "p5"},
+    "p5 on T5, words of their own": {
+        "base_model": "nano-t5",
+        "method": "p5",
+        "items": "independent",
+    },
     "p5 on BART, words of their own": {
         "base_model": "nano-bart",
         "method": "p5",
@@ -167,7 +175,14 @@ def trained(made: Made, folder: Path, progress: Steps | None = None, **changes: 
 
 
 @pytest.mark.parametrize(
-    "made", ["p5 on T5", "p5 on BART, words of their own", "masked on BART"], indirect=True
+    "made",
+    [
+        "p5 on T5",
+        "p5 on T5, words of their own",
+        "p5 on BART, words of their own",
+        "masked on BART",
+    ],
+    indirect=True,
 )
 def test_training_learns_and_what_is_saved_ranks_alike(
     made: Made, dataset: Dataset, tmp_path: Path
@@ -183,7 +198,7 @@ def test_training_learns_and_what_is_saved_ranks_alike(
     assert scores[1] == pytest.approx(scores[0], abs=1e-6)
 
 
-@pytest.mark.parametrize("way", ["p5 on T5", "masked on BART"])
+@pytest.mark.parametrize("way", ["p5 on T5", "p5 on T5, words of their own", "masked on BART"])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     way: str, dataset: Dataset, tmp_path: Path
 ) -> None:

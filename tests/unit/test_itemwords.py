@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from small_data import dataset_of
 
 from genrec_cli.core.settings import ItemWords
@@ -16,6 +17,7 @@ from genrec_cli.data.dataset import Dataset
 from genrec_cli.data.split import bounds
 from genrec_cli.language.itemwords.clusters import LARGEST, cluster_paths
 from genrec_cli.language.itemwords.leak import item_ids, next_id, next_id_hits
+from genrec_cli.language.itemwords.vectors import item_vectors
 from genrec_cli.language.itemwords.words import item_words, parted, user_words
 
 KINDS: list[ItemWords] = [kind for kind in get_args(ItemWords) if kind != "auto"]
@@ -207,13 +209,15 @@ def test_clusters_within_clusters_are_found_where_there_are_many_items() -> None
     assert np.mean([len(block) for block in blocks_of]) < 2.5
 
 
-def test_clusters_do_not_know_held_out_items() -> None:
+def test_clusters_and_vectors_do_not_know_held_out_items() -> None:
     dataset = blocks(count=3, size=60)
     held = np.concatenate([dataset.bounds.validation, dataset.bounds.test])
     items = dataset.items.copy()
     items[held] = np.random.default_rng(9).integers(180, size=len(held))
     assert np.count_nonzero(items != dataset.items) > len(held) / 2
-    assert cluster_paths(replace(dataset, items=items), 0) == cluster_paths(dataset, 0)
+    other = replace(dataset, items=items)
+    assert cluster_paths(other, 0) == cluster_paths(dataset, 0)
+    assert np.array_equal(item_vectors(other, 8, 0), item_vectors(dataset, 8, 0))
 
 
 def test_items_that_nobody_trains_on_are_in_a_cluster_of_their_own() -> None:
@@ -255,3 +259,48 @@ def test_odd_graphs_make_small_clusters_the_same_way_each_time(sequences: list[l
 
 def test_an_empty_catalog_has_no_words() -> None:
     assert item_words(dataset_of([], items=0), "collaborative", 0) == []
+
+
+def plain_cosines(sequences: list[list[int]], items: int) -> NDArray[np.float64]:
+    """Of items as users link them, popularity taken out, with nothing decomposed."""
+    links = np.array([[float(item in s[:-2]) for item in range(items)] for s in sequences])
+    users, counts = links.sum(1), links.sum(0)
+    matrix = links / np.sqrt(np.maximum(users, 1))[:, None] / np.sqrt(np.maximum(counts, 1))
+    gram: NDArray[np.float64] = matrix.T @ matrix - np.outer(
+        np.sqrt(counts), np.sqrt(counts)
+    ) / max(1, counts.sum())
+    lengths = np.sqrt(np.maximum(np.diag(gram), 1e-24))
+    gram /= lengths[:, None] * lengths
+    return gram
+
+
+@given(SEQUENCES, st.integers(0, 100))
+def test_items_are_as_alike_as_their_users_say(sequences: list[list[int]], seed: int) -> None:
+    vectors = item_vectors(dataset_of(sequences, items=35), 40, seed)
+    assert vectors.shape == (35, 40)
+    cosines = plain_cosines(sequences, 35)
+    told = np.flatnonzero(np.linalg.norm(vectors, axis=1) > 0.5)
+    trained = {item for sequence in sequences for item in sequence[:-2]}
+    assert set(told.tolist()) <= trained
+    assert np.allclose(
+        (vectors @ vectors.T)[np.ix_(told, told)], cosines[np.ix_(told, told)], atol=1e-3
+    )
+
+
+def test_items_of_one_block_point_the_same_way() -> None:
+    dataset = blocks(count=4, size=60)
+    vectors = item_vectors(dataset, 3, 0)
+    same = np.array(dataset.titles)[:, None] == np.array(dataset.titles)
+    cosines = vectors @ vectors.T
+    assert cosines[same].min() > 0.8 > 0 > cosines[~same].max()
+
+
+@pytest.mark.parametrize("sequences", ODD.values(), ids=ODD.keys())
+def test_odd_graphs_give_directions_the_same_way_each_time(sequences: list[list[int]]) -> None:
+    dataset = dataset_of(sequences, items=300)
+    vectors = item_vectors(dataset, 16, 0)
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert np.isfinite(vectors).all()
+    assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0))
+    assert not lengths[dataset.train_counts == 0].any()
+    assert np.array_equal(item_vectors(dataset, 16, 0), vectors)

@@ -112,9 +112,14 @@ def trainable_model(
     """
     require_trainable(source, settings)
     if source.kind == "nano":
-        vocabulary, seed = len(tokenizer), settings.seed
-        model = built.build(source, vocabulary, settings.max_length, settings.dropout, seed)
-        model = model.to(place.device)
+        model = built.build(
+            source,
+            len(tokenizer),
+            settings.max_length,
+            settings.dropout,
+            settings.seed,
+            noise=not settings.places_tokens,
+        ).to(place.device)
     else:
         model = load_model(source, place, settings.quantize, settings.dropout)
         with quiet():

@@ -18,7 +18,14 @@ def train_tokenizer(source: Source, texts: Sequence[str], added: Sequence[str]) 
     return tokenizer
 
 
-def build(source: Source, vocabulary: int, max_length: int, dropout: float, seed: int) -> Any:
+def build(
+    source: Source,
+    vocabulary: int,
+    max_length: int,
+    dropout: float,
+    seed: int,
+    noise: bool = True,
+) -> Any:
     """Build an untrained model.
 
     Args:
@@ -27,9 +34,10 @@ def build(source: Source, vocabulary: int, max_length: int, dropout: float, seed
         max_length: most tokens in a window.
         dropout: of nano's attention, or of all that T5 and BART drop out.
         seed: of the weights.
+        noise: whether the embeddings of items stay as they are drawn; only nano-t5 asks.
     """
     if source.name == "nano-t5":
-        return nano_pairs.build_t5(vocabulary, dropout, seed)
+        return nano_pairs.build_t5(vocabulary, dropout, seed, noise)
     if source.name == "nano-bart":
         return nano_pairs.build_bart(vocabulary, max_length, dropout, seed)
     return nano.build(vocabulary, max_length, dropout, seed)

@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from genrec_cli.data.dataset import Dataset
-from genrec_cli.data.split import training_part
+from genrec_cli.language.itemwords.graph import trained_items
 
 LARGEST = 100  # items that no cluster needs to be divided for
 _MOST_PARTS = 20  # of one cluster, as in both papers
@@ -92,13 +92,9 @@ class _Cluster:
     @classmethod
     def of(cls, dataset: Dataset) -> "_Cluster":
         """All items of a dataset."""
-        parts = [np.unique(training_part(dataset, row)) for row in range(len(dataset.user_ids))]
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
-        columns = np.concatenate([*parts, np.empty(0, dtype=np.int32)])
-        pointers = np.concatenate([[0], np.cumsum(lengths)])
-        shape = len(parts), len(dataset.titles)
-        touched = csr_array((np.ones(len(columns)), columns, pointers), shape=shape)
-        return cls(np.arange(shape[1]), touched, 1 / np.maximum(1, lengths))
+        touched = trained_items(dataset)
+        weights = 1 / np.maximum(1, np.diff(touched.indptr))
+        return cls(np.arange(touched.shape[1]), touched, weights)
 
     def among(self, places: _Numbers) -> "_Cluster":
         """Some of its items, and of its users those who have a pair of these."""
