@@ -61,6 +61,12 @@ class CompareReport:
         """Systems that only the second bench has measured."""
         return [system for system in self.second.systems if system not in self.changes]
 
+    @property
+    def leaky(self) -> set[str]:
+        """Systems whose item ids give answers away in one of the benches."""
+        rows = [*self.first.manifest["rows"], *self.second.manifest["rows"]]
+        return {row["system"] for row in rows if row.get("leaky_ids")}
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -69,7 +75,11 @@ class CompareReport:
             "users": dict(self.users),
             "primary": self.primary,
             "rows": [
-                {"system": system, **{name: c.document() for name, c in changes.items()}}
+                {
+                    "system": system,
+                    **({"leaky_ids": True} if system in self.leaky else {}),
+                    **{name: change.document() for name, change in changes.items()},
+                }
                 for system, changes in self.changes.items()
             ],
             "only_first": self.only_first,

@@ -10,6 +10,7 @@ from genrec_cli.commands.compare import CompareReport
 from genrec_cli.display.tables import short, titled_table
 from genrec_cli.evaluation.earlier.changes import Change
 from genrec_cli.evaluation.evidence.comparison import LEVEL
+from genrec_cli.evaluation.summaries.content import LEAKS, LEAKY
 
 _LONGEST: Final = 40  # letters of a value; a hash is longer
 
@@ -23,9 +24,14 @@ def compared(report: CompareReport) -> RenderableType:
     table = titled_table(title, "system", *heads)
     for system, changes in report.changes.items():
         table.add_row(
-            Text(system), *_in_full(changes[primary]), *(_signed(changes[name]) for name in others)
+            Text(system).append(LEAKY if system in report.leaky else "", "bold yellow"),
+            *_in_full(changes[primary]),
+            *(_signed(changes[name]) for name in others),
         )
-    return Group(table, Text("\n".join(_notes(report)), style="dim"), *_different(report))
+    told = report.leaky & report.changes.keys()
+    leaks = [Text(f"{LEAKS}.", style="bold yellow")] if told else []
+    notes = Text("\n".join(_notes(report)), style="dim")
+    return Group(table, *leaks, notes, *_different(report))
 
 
 def _in_full(change: Change) -> list[Text]:

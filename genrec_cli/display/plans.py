@@ -89,7 +89,7 @@ def _written(items: str, *, leaks: bool) -> Text:
 
 def _validation(figures: Mapping[str, float]) -> str:
     ranked = [f"{name} {value:.4f}" for name, value in figures.items() if "@" in name]
-    return ", ".join([*ranked, f"{figures['validation_loss']:.3f} nats a title"])
+    return ", ".join([*ranked, f"{figures['validation_loss']:.3f} nats an item"])
 
 
 def _memory(manifest: Mapping[str, Any]) -> str:

@@ -147,7 +147,7 @@ def _with_interval(row: Mapping[str, Any], key: str) -> str:
 
 
 def _figures(best: Mapping[str, float]) -> list[str]:
-    """NDCG@10, and the loss in nats a title."""
+    """NDCG@10, and the loss in nats an item."""
     figures = [f"NDCG@10 {_short(best['NDCG@10'])}"] if "NDCG@10" in best else []
     loss = best.get("validation_loss")
     return figures if loss is None else [*figures, f"loss {loss:.3f}"]

@@ -47,7 +47,7 @@ class MetricsLog:
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
     def evaluations(self) -> dict[int, dict[str, float]]:
-        """Step -> `validation_loss` (nats a title), `NDCG@10` and what else was measured."""
+        """Step -> `validation_loss` (nats an item), `NDCG@10` and what else was measured."""
         return {
             line["step"]: {key: value for key, value in line.items() if key != "step"}
             for line in self.lines()

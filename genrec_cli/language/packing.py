@@ -139,7 +139,7 @@ class Counts(NamedTuple):
 
 
 def weighed(batch: Mapping[str, Tensor], counts: Counts, mask_weight: float) -> dict[str, Tensor]:
-    """A batch with `weights`, float32 [T], that make its loss nats a title.
+    """A batch with `weights`, float32 [T], that make its loss nats an item.
 
     Args:
         batch: from `join`.

@@ -29,7 +29,7 @@ class Trained:
         steps: optimiser steps that were planned.
         last_step: the last one taken; less than planned if training stopped early.
         best_step: the step of the checkpoint that is kept, the best by NDCG@10.
-        before: validation figures of the untrained model: `validation_loss` (nats a title),
+        before: validation figures of the untrained model: `validation_loss` (nats an item),
             `NDCG@10` and so on.
         best: those of the model that is kept.
         tokens_per_second: that were trained on, by the last process; None: none were.

@@ -100,6 +100,23 @@ def test_tables_mark_them_and_say_why(benched: tuple[Path, Outcome], where: str)
     assert "‡ reads item ids that give answers away" in text
 
 
+def test_two_benches_compared_mark_them_too(
+    made: tuple[Console, Outcome], benched: tuple[Path, Outcome]
+) -> None:
+    console, _ = made
+    console.done("bench", "--users", "9", "--systems", "seq,popularity")
+    compare = ("bench", "--compare", "previous", "latest")
+    rows = console.done(*compare, "--json").json["rows"]
+    assert {row["system"]: row.get("leaky_ids") for row in rows} == {
+        "seq": True,
+        "popularity": None,
+    }
+    text = console.done(*compare).out
+    found = marked([line for line in text.splitlines() if line.startswith("│")], "│")
+    assert (found["seq"], found["popularity"]) == (True, False)
+    assert "‡ reads item ids that give answers away" in text
+
+
 def test_the_page_says_it_at_its_top_and_of_each_system(benched: tuple[Path, Outcome]) -> None:
     page = (benched[0] / "report.html").read_text(encoding="utf-8")
     assert "give answers away: such figures are not to be compared" in page.partition("<main>")[0]

@@ -38,7 +38,7 @@ _VALIDATION = _Kind("validation_loss", "validation", "blue", dotted=True)
 _NDCG = _Kind("NDCG@10", "NDCG@10", "orange", dotted=True)
 _PARTS = (
     _Part(
-        "Loss, nats a title",
+        "Loss, nats an item",
         230,
         (),
         (_Kind("loss", "training", "grey", dotted=False), _VALIDATION),
