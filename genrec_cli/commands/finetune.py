@@ -24,12 +24,7 @@ from genrec_cli.language.backbones.load import load_config, pin
 from genrec_cli.language.checkpoints import CHECKPOINTS, saving
 from genrec_cli.language.corpus import Corpus, make_corpus, whole_words
 from genrec_cli.language.hardware import Place, best_place, peak_gpu_gb
-from genrec_cli.language.itemnames import (
-    names_of_items,
-    place_tokens,
-    save_names,
-    tokenizer_for,
-)
+from genrec_cli.language.itemnames import names_of_items, place_tokens, save_names, tokenizer_for
 from genrec_cli.language.itemwords.leak import ItemIds, item_ids
 from genrec_cli.language.job import Job, Request, begun, identity, new_job, resumed_job
 from genrec_cli.language.lesson import Lesson

@@ -41,7 +41,7 @@ def item_vectors(dataset: Dataset, width: int, seed: int) -> NDArray[np.float32]
     # Sums in another order are other vectors, so every machine takes one thread.
     with threadpool_limits(1):
         _, values, found = randomized_svd(matrix, width + 1, n_iter=_ROUNDS, random_state=seed)
-    # That is not just the first: parts of the graph that nobody links have such vectors, too.
+    # Popularity is not always the first of them: parts of the graph that nobody links tie with it.
     others = null_space((found @ np.sqrt(counts))[None])
     rows = (values[:, None] * found).T @ others
     lengths = np.linalg.norm(rows, axis=1)
